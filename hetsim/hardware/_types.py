@@ -1,0 +1,132 @@
+"""What a device, a link and a host offer: nominal values only, never an efficiency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from hetsim.errors import Problem, ScenarioError
+from hetsim.spec import spec
+
+__all__ = ["Accelerator", "Host", "Link", "Price", "ScaleUp", "Source"]
+
+Confidence = Literal["high", "medium", "low"]
+
+
+@spec
+class Source:
+    """Where a number was read: keys of the source list, and when."""
+
+    keys: tuple[str, ...]
+    date: str
+    note: str = ""
+
+
+@spec
+class ScaleUp:
+    """The link between the accelerators of one domain (NVLink, xGMI, ICI, ...)."""
+
+    link: str
+    topology: Literal["switched", "mesh", "torus", "pcie", "none"]
+    aggregate_bytes_per_s: float
+    """Per accelerator and direction, to all peers together; 0 where there is none."""
+    per_peer_bytes_per_s: float
+    domain: int
+    """How many accelerators one domain joins."""
+
+
+@spec
+class Price:
+    """What an accelerator costs to rent, per hour, as a range with a date."""
+
+    low_usd_per_h: float
+    high_usd_per_h: float
+    date: str
+    note: str = ""
+
+    @property
+    def usd_per_h(self) -> float:
+        """The middle of the range."""
+        return 0.5 * (self.low_usd_per_h + self.high_usd_per_h)
+
+
+@spec
+class Accelerator:
+    """One accelerator as its documents describe it. ``None`` means that no source was found."""
+
+    name: str
+    title: str
+    vendor: str
+    family: str
+    """Architecture family, for transferring calibrations: ampere, hopper, cdna3, gaudi, ..."""
+    status: str
+    confidence: Confidence
+    peaks_flop_per_s: Mapping[str, float]
+    """Dense peak by roof (fp32, tf32, bf16, fp16, fp8, int8, fp4, int4); absent = not native."""
+    native_formats: tuple[str, ...]
+    """Names of :mod:`hetsim.precision` formats that the device computes with."""
+    memory_bytes: float | None
+    memory_bytes_per_s: float | None
+    memory_kind: str
+    scale_up: ScaleUp
+    host_link: str
+    host_bytes_per_s: float | None
+    nic_bytes_per_s: float | None
+    """Usual NIC line rate per accelerator; a scenario may state another."""
+    rdma_to_device: Literal["yes", "no", "limited", "unknown"]
+    tdp_w: float | None
+    price: Price | None
+    aliases: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+    sources: Mapping[str, Source]
+    """Source of every number, by field name."""
+
+    def peak(self, roof: str) -> float | None:
+        """Return the dense peak in FLOP/s at ``roof``, or None if the device has none."""
+        return self.peaks_flop_per_s.get(roof)
+
+    def require(self, field: str, why: str) -> float:
+        """Return a number that must be known.
+
+        Raises
+        ------
+        ScenarioError
+            If no source gives it; the message says what it is needed for.
+        """
+        value = getattr(self, field)
+        if value is None:
+            raise ScenarioError(
+                Problem(f"accelerator {self.name}: {field} has no known source; needed for {why}")
+            )
+        return float(value)
+
+
+@spec
+class Link:
+    """A kind of link: line rate, base latency, where from."""
+
+    name: str
+    title: str
+    bytes_per_s: float
+    """Line rate, one direction."""
+    latency_s: float
+    confidence: Confidence
+    sources: Mapping[str, Source]
+    doubts: tuple[str, ...] = ()
+
+
+@spec
+class Host:
+    """The server around the accelerators: power and price beside the devices."""
+
+    name: str
+    title: str
+    devices_per_node: int
+    idle_w: float
+    max_w: float
+    nic_w: float
+    """Power of one NIC."""
+    memory_bytes: float
+    price_usd_per_h: float | None
+    sources: Mapping[str, Source]
+    doubts: tuple[str, ...] = ()

@@ -1,0 +1,99 @@
+"""What a model needs: layers, heads, experts. Shapes only; no device and no precision."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hetsim.spec import spec
+
+__all__ = ["Attention", "LayerGroup", "Mlp", "Model"]
+
+
+@spec
+class Attention:
+    """One attention (or token mixing) layer.
+
+    ``gqa`` covers MHA (kv_heads = heads) and MQA (kv_heads = 1). ``mla`` keeps one latent row per
+    token. ``linear`` (SSM, linear attention) keeps a constant state and no KV per token.
+    """
+
+    kind: Literal["gqa", "mla", "linear", "none"]
+    heads: int = 0
+    kv_heads: int = 0
+    head_dim: int = 0
+    v_head_dim: int = 0
+    window: int | None = None
+    """Context tokens that a query reads at most; None = all."""
+    gated: bool = False
+    """An output gate as wide as the attention output (Qwen3-Next)."""
+    bias: bool = False
+    q_lora_rank: int = 0
+    kv_lora_rank: int = 0
+    rope_dim: int = 0
+    nope_dim: int = 0
+    index_heads: int = 0
+    """Heads of a sparse-attention indexer (DeepSeek V3.2); 0 = none."""
+    index_dim: int = 0
+    index_topk: int = 0
+    state_elements: int = 0
+    """Elements of constant state per sequence (linear layers), at ``state_bytes_per_element``."""
+    state_bytes_per_element: float = 4.0
+    extra_params: int = 0
+    """Parameters of projections that the shapes above do not give (linear layers)."""
+
+
+@spec
+class Mlp:
+    """One feed-forward layer: dense, or mixture of experts with optional shared experts."""
+
+    kind: Literal["dense", "moe", "none"]
+    inter: int = 0
+    """Intermediate size of the dense MLP, or of one expert."""
+    gated: bool = True
+    bias: bool = False
+    experts: int = 0
+    top_k: int = 0
+    shared_inter: int = 0
+    """Intermediate size of the shared experts together."""
+    shared_gate: bool = False
+    router_bias: bool = False
+
+
+@spec
+class LayerGroup:
+    """``count`` layers of equal shape."""
+
+    count: int
+    attention: Attention
+    mlp: Mlp
+
+
+@spec
+class Model:
+    """A decoder-only language model."""
+
+    name: str
+    family: str
+    hidden: int
+    vocab: int
+    layers: tuple[LayerGroup, ...]
+    max_context: int
+    tied_embeddings: bool
+    norm_params_per_layer: int
+    """Parameters of the norms of one layer."""
+    position_embeddings: int = 0
+    """Learned position vectors (OPT, GPT), 0 = none."""
+    weight_format: str = "bf16"
+    """The number format in which the checkpoint is published."""
+    extra_params: int = 0
+    """Parameters outside the pattern above, with the reason in ``notes``."""
+    published_params: float | None = None
+    published_active_params: float | None = None
+    notes: tuple[str, ...] = ()
+    source: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def layer_count(self) -> int:
+        """Number of layers."""
+        return sum(group.count for group in self.layers)
