@@ -1,0 +1,11 @@
+"""What a run leaves: record types, the tables' schema, and pure functions from tables to figures.
+
+Read ``_schema.py`` first (every column, its unit, how it is derived), then ``_recorder.py`` (how
+rows are collected), ``_summary.py`` (percentiles, goodput, utilisation: functions of the tables).
+A new column is one entry in ``RAW`` and one line in its table's function.
+"""
+
+from hetsim.metrics._recorder import TABLES, Recorder
+from hetsim.metrics._schema import RAW, STATUSES, PoolInfo, RunInfo, build_batch
+
+__all__ = ["RAW", "STATUSES", "TABLES", "PoolInfo", "Recorder", "RunInfo", "build_batch"]

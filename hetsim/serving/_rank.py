@@ -1,0 +1,301 @@
+"""One scheduler domain: queues, KV blocks and the running batch of an instance or a DP rank.
+
+The running batch is kept as sums, not as a list to walk: the context sum per window, how many
+sequences still grow, how many need a block at each phase of the block, and a heap of the steps at
+which sequences end. So a change costs a logarithm of the batch, and k steps cost as much as one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from heapq import heappop, heappush
+
+from hetsim.kv import BlockPool, blocks_for
+from hetsim.serving._seq import Seq
+from hetsim.spec import spec
+
+__all__ = ["Rank", "RankRules"]
+
+
+@spec
+class RankRules:
+    """What the runtime lets one scheduler domain do."""
+
+    block_tokens: int
+    max_seqs: int
+    max_tokens: int
+    chunked: bool
+    reserve_output: bool
+    """Admit only with blocks for the whole declared output (nothing is evicted later)."""
+    unit_stride: int = 1
+    unit_tokens: int = 0
+    unit_blocks: int = 0
+    """Prefix cache unit; 0 = no prefix cache."""
+    fixed_blocks: int = 0
+    """Blocks of constant state per sequence (linear layers, windows)."""
+    windows: tuple[int | None, ...] = (None,)
+    watermark_blocks: int = 0
+    """Blocks kept free when a new prompt is admitted."""
+
+
+class Rank:
+    """Queues, blocks and the running batch of one scheduler domain."""
+
+    __slots__ = (
+        "_crossings",
+        "_finish",
+        "_joins",
+        "_phases",
+        "block_tokens",
+        "chunked",
+        "grow",
+        "hold",
+        "index",
+        "max_seqs",
+        "max_tokens",
+        "members",
+        "partial",
+        "pool",
+        "queued",
+        "ready",
+        "rules",
+        "running",
+        "steps",
+        "sums",
+        "swapped",
+        "waiting",
+    )
+
+    def __init__(self, index: int, blocks: int, rules: RankRules) -> None:
+        self.index = index
+        self.rules = rules
+        self.pool = BlockPool(blocks, rules.unit_blocks)
+        self.block_tokens = rules.block_tokens
+        self.max_seqs = rules.max_seqs
+        self.max_tokens = rules.max_tokens
+        self.chunked = rules.chunked
+        self.waiting: deque[Seq] = deque()
+        """Prompts that have not begun."""
+        self.partial: list[Seq] = []
+        """Prompts begun and not finished."""
+        self.ready: deque[Seq] = deque()
+        """Sequences whose KV is here and that may decode."""
+        self.swapped: deque[Seq] = deque()
+        """Preempted sequences whose KV lies in host memory."""
+        self.queued = 0
+        """Prompt tokens that wait or are being computed."""
+        self.members: dict[int, Seq] = {}
+        """The running batch in the order of joining."""
+        self.running = 0
+        self.steps = 0
+        """Decode steps done, ever."""
+        self.sums = [0] * len(rules.windows)
+        """Context tokens read by the next decode step, per window."""
+        self.grow = [0] * len(rules.windows)
+        """Sequences whose context still grows inside that window."""
+        self.hold = 0
+        """Blocks that the running batch needs for its next step."""
+        self._phases = [0] * rules.block_tokens
+        self._finish: list[tuple[int, int, Seq]] = []
+        self._crossings: list[tuple[int, int, int, Seq]] = []
+        self._joins = 0
+
+    # -- what batchers see -------------------------------------------------------------------
+
+    def room(self) -> int:
+        """Return the blocks that may be given to newly admitted prompts."""
+        return self.pool.available - self.rules.watermark_blocks - self.hold
+
+    def demand(self, seq: Seq) -> tuple[int, int]:
+        """Return (available blocks that admitting ``seq`` uses up, tokens its cache hits save)."""
+        rules = self.rules
+        tokens = seq.prompt + (max(0, seq.declared - seq.out) if rules.reserve_output else 0)
+        blocks = blocks_for(tokens, self.block_tokens) + rules.fixed_blocks
+        if seq.blocks:
+            return max(0, blocks - seq.blocks), seq.done
+        if not rules.unit_blocks or not seq.keys:
+            return blocks, 0
+        hits = self.usable_hits(seq)
+        idle = self.pool.idle_hits(seq.keys[:hits])
+        return blocks - (hits - idle) * rules.unit_blocks, hits * rules.unit_tokens
+
+    def usable_hits(self, seq: Seq) -> int:
+        """Return cached leading units, leaving at least one token to compute."""
+        hits = self.pool.hits(seq.keys)
+        return min(hits, (seq.prompt - 1) // self.rules.unit_tokens)
+
+    # -- memory ------------------------------------------------------------------------------
+
+    def admit(self, seq: Seq) -> None:
+        """Give ``seq`` its blocks: cached units are read, the rest is private."""
+        rules, pool = self.rules, self.pool
+        tokens = seq.prompt + (max(0, seq.declared - seq.out) if rules.reserve_output else 0)
+        blocks = blocks_for(tokens, self.block_tokens) + rules.fixed_blocks
+        hits = self.usable_hits(seq) if rules.unit_blocks and seq.keys else 0
+        if hits:
+            pool.acquire(seq.keys[:hits])
+            seq.read = hits
+            seq.done = seq.cached = hits * rules.unit_tokens
+            blocks -= hits * rules.unit_blocks
+        pool.take(blocks)
+        seq.blocks = blocks
+        seq.fixed = rules.fixed_blocks
+        seq.rank = self
+
+    def top_up(self, seq: Seq) -> None:
+        """Give ``seq``, which holds blocks here already, those that its whole prompt needs."""
+        missing = self.demand(seq)[0]
+        self.pool.take(missing)
+        seq.blocks += missing
+
+    def publish(self, seq: Seq) -> None:
+        """Put the whole prompt units that ``seq`` has computed into the prefix cache."""
+        rules = self.rules
+        if not rules.unit_blocks or not seq.keys:
+            return
+        whole = min(seq.done, seq.isl) // rules.unit_tokens
+        keys = seq.keys[seq.read : whole]
+        if not keys or seq.published:
+            return
+        seq.published = self.pool.publish(keys)
+        seq.blocks -= len(seq.published) * rules.unit_blocks
+
+    def free(self, seq: Seq) -> None:
+        """Take back everything that ``seq`` holds here."""
+        pool = self.pool
+        if seq.read:
+            pool.release(seq.keys[: seq.read])
+            seq.read = 0
+        if seq.published:
+            pool.release(seq.published)
+            seq.published = []
+        pool.give_back(seq.blocks)
+        seq.blocks = 0
+        seq.rank = None
+
+    # -- the running batch -------------------------------------------------------------------
+
+    def join(self, seq: Seq, context: int, left: int) -> None:
+        """Let ``seq`` decode from the next step on, reading ``context`` tokens, ``left`` steps."""
+        steps = self.steps
+        self._joins += 1
+        seq.join_id = self._joins
+        seq.base = context - steps
+        self.members[seq.rid] = seq
+        self.running += 1
+        heappush(self._finish, (steps + left, self._joins, seq))
+        if not self.rules.reserve_output:
+            self._phases[(context - 1 - steps) % self.block_tokens] += 1
+        if len(self.sums) == 1 and self.rules.windows[0] is None:
+            self.sums[0] += context
+            self.grow[0] += 1
+            return
+        for index, window in enumerate(self.rules.windows):
+            if window is None or context < window:
+                self.sums[index] += context
+                self.grow[index] += 1
+                if window is not None:
+                    at = steps + window - context
+                    heappush(self._crossings, (at, self._joins, index, seq))
+            else:
+                self.sums[index] += window
+
+    def context(self, seq: Seq) -> int:
+        """Return the context that ``seq`` reads in the next decode step."""
+        return seq.base + self.steps
+
+    def leave(self, seq: Seq) -> None:
+        """Take ``seq`` out of the running batch (its blocks stay its own)."""
+        context = seq.base + self.steps
+        del self.members[seq.rid]
+        self.running -= 1
+        if not self.rules.reserve_output:
+            self._phases[(seq.base - 1) % self.block_tokens] -= 1
+        for index, window in enumerate(self.rules.windows):
+            if window is None or context < window:
+                self.sums[index] -= context
+                self.grow[index] -= 1
+            else:
+                self.sums[index] -= window
+        seq.join_id = 0
+
+    def finish_in(self) -> int:
+        """Return the steps until the next sequence ends; a large number if none runs."""
+        heap = self._finish
+        while heap and heap[0][2].join_id != heap[0][1]:
+            heappop(heap)
+        return heap[0][0] - self.steps if heap else 1 << 60
+
+    def cross_in(self) -> int:
+        """Return the steps until a sequence stops growing inside a window."""
+        heap = self._crossings
+        while heap and heap[0][3].join_id != heap[0][1]:
+            heappop(heap)
+        return heap[0][0] - self.steps if heap else 1 << 60
+
+    def blocks_in(self, steps: int) -> int:
+        """Return the blocks that the batch takes over the next ``steps`` decode steps."""
+        size = self.block_tokens
+        if self.rules.reserve_output:
+            return 0
+        whole, rest = divmod(steps, size)
+        total = whole * self.running
+        if rest:
+            phases, now = self._phases, -self.steps
+            for i in range(rest):
+                total += phases[(now - i) % size]
+        return total
+
+    def steps_within(self, blocks: int, limit: int) -> int:
+        """Return how many steps, at most ``limit``, the batch can do with ``blocks`` more blocks."""
+        size, running = self.block_tokens, self.running
+        if self.rules.reserve_output:
+            return limit
+        if (limit // size + 1) * running <= blocks:
+            return limit
+        steps = blocks // running * size
+        left = blocks % running
+        phases, now = self._phases, -self.steps
+        while steps < limit:
+            left -= phases[(now - steps) % size]
+            if left < 0:
+                return steps
+            steps += 1
+        return limit
+
+    def advance(self, steps: int) -> None:
+        """Count ``steps`` decode steps as done (their blocks have been taken)."""
+        self.steps += steps
+        if len(self.sums) == 1:
+            self.sums[0] += self.grow[0] * steps
+            if not self._crossings:
+                return
+        else:
+            for index, growing in enumerate(self.grow):
+                self.sums[index] += growing * steps
+        heap = self._crossings
+        while heap and (heap[0][0] <= self.steps or heap[0][3].join_id != heap[0][1]):
+            at, join_id, index, seq = heappop(heap)
+            if seq.join_id == join_id:
+                self.grow[index] -= 1
+
+    def finished(self) -> list[Seq]:
+        """Return the sequences that have done their last step, in the order of joining."""
+        heap, steps = self._finish, self.steps
+        ended = []
+        while heap and (heap[0][0] <= steps or heap[0][2].join_id != heap[0][1]):
+            _, join_id, seq = heappop(heap)
+            if seq.join_id == join_id:
+                ended.append(seq)
+        return ended
+
+    def left(self, seq: Seq) -> int:
+        """Return the steps that ``seq`` has still to do, by a walk (preemptions are rare)."""
+        for at, join_id, member in self._finish:
+            if member is seq and join_id == seq.join_id:
+                return at - self.steps
+        raise KeyError(seq.rid)
+
+    def victim(self) -> Seq:
+        """Return the sequence to preempt: the last that joined (vLLM's order)."""
+        return next(reversed(self.members.values()))

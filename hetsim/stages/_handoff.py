@@ -1,0 +1,419 @@
+"""The hand-off: carries out what an ownership machine asks, and tells it what came of it.
+
+There is no ``if`` on a protocol here. Every instruction has one method; the outcome is fed back as
+an event. Seconds come from the transfer planner and the fabric.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from hetsim.engine import Alarm
+from hetsim.ownership import PARTS
+from hetsim.ownership._vocabulary import (
+    ARRIVED,
+    CONSUMER_SEEN,
+    CONVERTED,
+    CREDIT_GRANTED,
+    PREFILL_STARTED,
+    QUIESCED,
+    Convert,
+    Free,
+    Send,
+    SetTimer,
+    StartTransfer,
+    StopTimer,
+    crashed,
+    landed,
+    notice,
+    produced,
+    timer_fired,
+    transfer_failed,
+)
+from hetsim.ownership._vocabulary import FINISHED as DECODED
+from hetsim.serving import Instance, Seq
+from hetsim.stages._plan import BoundaryPlan
+from hetsim.stages._pool import PoolStage
+from hetsim.stages._world import FAILED, World
+from hetsim.stages._world import FINISHED as DONE
+
+__all__ = ["Handoff"]
+
+NAN = float("nan")
+
+
+class _Timers:
+    """Timers of one name and delay: deadlines come in order, so one alarm serves all."""
+
+    __slots__ = ("_alarm", "_due", "_engine", "_fire")
+
+    def __init__(self, world: World, fire: Callable[[Seq], None]) -> None:
+        self._engine = world.engine
+        self._due: deque[list[Any]] = deque()
+        self._fire = fire
+        self._alarm = Alarm(world.engine, self._ring)
+
+    def add(self, seq: Seq, delay_s: float) -> list[Any]:
+        """Arm it for ``seq``; return a handle whose second item may be set to None to stop it."""
+        entry = [self._engine._now + delay_s, seq]
+        self._due.append(entry)
+        if len(self._due) == 1:
+            self._alarm.set(entry[0])
+        return entry
+
+    def _ring(self) -> None:
+        due, now = self._due, self._engine._now
+        while due and (due[0][1] is None or due[0][0] <= now):
+            entry = due.popleft()
+            if entry[1] is not None:
+                self._fire(entry[1])
+        if due:
+            self._alarm.set(due[0][0])
+
+
+class Handoff:
+    """Drives one machine per request between a prefill and a decode pool."""
+
+    def __init__(
+        self, world: World, plan: BoundaryPlan, source: PoolStage, target: PoolStage
+    ) -> None:
+        self.world = world
+        self.engine = world.engine
+        self.plan = plan
+        self.machines = plan.plan
+        self.source = source
+        self.target = target
+        self.transfers = world.recorder.transfers
+        self.moves = world.recorder.ownership
+        self._codes: dict[tuple[int, str, str], int] = {}
+        self._timers: dict[tuple[str, float], _Timers] = {}
+        self._ops: dict[str, Callable[[Seq, Any], None]] = {
+            "start_prefill": self._start_prefill,
+            "stop_prefill": self._stop_prefill,
+            "dispatch": self._dispatch,
+            "reserve": self._reserve,
+            "withdraw": self._nothing,
+            "start_transfer": self._start_transfer,
+            "stop_transfer": self._stop_transfer,
+            "send": self._send,
+            "set_timer": self._set_timer,
+            "stop_timer": self._stop_timer,
+            "convert": self._convert,
+            "admit": self._admit,
+            "recompute": self._recompute,
+            "free": self._free,
+            "quarantine": self._nothing,
+            "fail": self._fail,
+            "abort": self._fail,
+            "corrupt": self._corrupt,
+        }
+        self._paths: dict[tuple[int, int], Any] = {}
+        #: Prefill tokens that the first token's side leaves to D (vLLM computes the last one there).
+        self._less = 1 if plan.first_token_from == "decode" else 0
+        source.on_prefilled = self._prefilled
+        source.on_started = self._chunk_started
+        target.on_credit = self._credit
+        target.on_decoded = self._decoded
+        if plan.granularity != "request":
+            for instance in source.instances:
+                instance.watch_chunks = True
+
+    # -- requests ----------------------------------------------------------------------------
+
+    def submit(self, seq: Seq) -> None:
+        """A request arrives: make its machine."""
+        seq.handoff = self.machines.machine(seq.rid)
+        seq.transfer_tokens = seq.isl - self._less
+        seq.timers = {}
+        self.feed(seq, ARRIVED)
+
+    def feed(self, seq: Seq, event: Any) -> None:
+        """Tell the machine what happened, note what changed hands, do what it asks."""
+        machine = seq.handoff
+        now = self.engine._now
+        states = machine.states
+        before = (states[0], states[1], states[2])
+        answer = machine.handle(event, now)
+        if states[0] != before[0]:
+            self.moves((now, seq.rid, self._code(0, before[0], states[0], event)))
+        if states[1] != before[1]:
+            self.moves((now, seq.rid, self._code(1, before[1], states[1], event)))
+        if states[2] != before[2]:
+            self.moves((now, seq.rid, self._code(2, before[2], states[2], event)))
+        ops = self._ops
+        for instruction in answer:
+            ops[instruction.op](seq, instruction)
+
+    def _code(self, part: int, before: str, after: str, event: Any) -> int:
+        key = (part, before, after)
+        code = self._codes.get(key)
+        if code is None:
+            name = PARTS[part]
+            owner = self.machines.table.owners[name].get(after) or ""
+            moves = self.world.info.moves
+            code = self._codes[key] = len(moves)
+            moves.append((name, before, after, owner, event.key))  # type: ignore[attr-defined]
+        return code
+
+    # -- the producer's side -----------------------------------------------------------------
+
+    def _start_prefill(self, seq: Seq, _: Any) -> None:
+        self.source.submit(seq)
+
+    def _stop_prefill(self, seq: Seq, _: Any) -> None:
+        for instance in self.source.instances:
+            for rank in instance.ranks:
+                if seq in rank.waiting:
+                    rank.waiting.remove(seq)
+                    rank.queued -= seq.prompt - seq.done
+                    instance.load -= 1
+
+    def _chunk_started(self, instance: Instance, seq: Seq, end_s: float, tokens: int) -> None:
+        """A step computes ``tokens`` of the prompt and ends at ``end_s``."""
+        if seq.gone:
+            return
+        if seq.attempt == 0:
+            self._begin(seq)
+        if self.plan.granularity == "layer":
+            now = self.engine._now
+            # Layers leave as they are computed: the flow may not outrun the compute, and ends one
+            # layer after it at the earliest.
+            first_layer_s = (end_s - now) / self.plan.layers
+            end = seq.done + tokens
+            self.engine.call_at(now + first_layer_s, lambda: self._pieces(seq, end, end_s))
+        else:
+            end = seq.done + tokens
+            if end < seq.prompt:
+                self.engine.call_at(end_s, lambda: self._pieces(seq, end, end_s))
+
+    def _begin(self, seq: Seq) -> None:
+        seq.attempt = 1
+        self.feed(seq, PREFILL_STARTED)
+
+    def _pieces(self, seq: Seq, end_tokens: int, end_s: float) -> None:
+        """Report the pieces that are complete when ``end_tokens`` of the prompt are."""
+        if seq.gone:
+            return
+        size = self.plan.chunk_tokens
+        count = -(-seq.prompt // size)
+        upto = count if end_tokens >= seq.prompt else end_tokens // size
+        while seq.attempt - 1 < upto:
+            index = seq.attempt - 1
+            seq.attempt += 1
+            seq.second_s = end_s  # until the decode starts: when the compute of the piece ends
+            self.feed(seq, produced(index, count))
+
+    def _prefilled(self, instance: Instance, seq: Seq, now: float) -> None:
+        """The whole prompt is computed: keep its blocks for the hand-off, and say so."""
+        instance.detach(seq)
+        seq.source = instance
+        if seq.attempt == 0:
+            self._begin(seq)
+        if self.plan.first_token_from == "prefill":
+            osl = int(self.world.osl[seq.rid])
+            seq.first_s = now
+            seq.out = min(1, osl)
+        if int(self.world.osl[seq.rid]) <= seq.out or int(self.world.osl[seq.rid]) == 0:
+            self._no_decode(instance, seq, now)
+            return
+        if self.plan.granularity == "request":
+            self.feed(seq, produced(0, 1))
+        elif self.plan.granularity == "chunk":
+            self._pieces(seq, seq.prompt, now)
+
+    def _no_decode(self, instance: Instance, seq: Seq, now: float) -> None:
+        """Nothing is left to decode: the request ends on the prefill side."""
+        if seq.first_s != seq.first_s:
+            seq.first_s = now
+        seq.last_s = now
+        instance.drop(seq, now)
+        if seq.dst_rank is not None:
+            seq.dest.unreserve(seq, now)
+        self.world.end(seq, DONE)
+
+    # -- the consumer's side -----------------------------------------------------------------
+
+    def _target_of(self, seq: Seq) -> Instance | None:
+        if seq.dest is None:
+            seq.dest = self.target.route(seq)
+        instance: Instance | None = seq.dest
+        return instance
+
+    def _dispatch(self, seq: Seq, _: Any) -> None:
+        self.engine.call_at(
+            self.engine._now + self.plan.control_s, lambda: self.feed(seq, CONSUMER_SEEN)
+        )
+
+    def _reserve(self, seq: Seq, _: Any) -> None:
+        instance = self._target_of(seq)
+        if instance is None:
+            self.world.end(seq, FAILED, "decode_crash")
+            return
+        self.target.ask(instance, seq)
+
+    def _credit(self, seq: Seq) -> None:
+        self.feed(seq, CREDIT_GRANTED)
+
+    def _admit(self, seq: Seq, _: Any) -> None:
+        """The KV is there: the request may decode."""
+        if seq.gone:
+            return
+        now = self.engine._now
+        plan = self.plan
+        seq.landed_s = now
+        seq.second_s = NAN
+        seq.done = seq.isl - self._less
+        if plan.first_token_from == "decode_on_arrival":
+            seq.first_s = now
+            seq.out = 1
+        instance: Instance = seq.dest
+        if seq.out >= self.world.osl[seq.rid]:
+            seq.last_s = now
+            seq.decode_instance = instance.index
+            self.feed(seq, DECODED)
+            self.world.end(seq, DONE)
+            return
+        instance.join(seq, now)
+        self.target.rearm(instance)
+
+    def _recompute(self, seq: Seq, instruction: Any) -> None:
+        """Compute the prompt on D, in the blocks that are reserved there."""
+        now = self.engine._now
+        seq.landed_s = now
+        instance: Instance = seq.dest
+        rank = seq.rank = seq.dst_rank
+        seq.blocks, seq.dst_rank = seq.dst_blocks, None
+        seq.prompt, seq.done, seq.out = seq.isl, 0, 0
+        rank.waiting.append(seq)
+        rank.queued += seq.prompt
+        instance.poke(now)
+        self.target.rearm(instance)
+
+    def _decoded(self, instance: Instance, seq: Seq, now: float) -> None:
+        self.feed(seq, DECODED)
+
+    # -- moving bytes ------------------------------------------------------------------------
+
+    def _start_transfer(self, seq: Seq, order: StartTransfer) -> None:
+        """Post one piece: its tokens, its bytes, its path."""
+        now = self.engine._now
+        tokens = self._piece_tokens(seq, order)
+        planned = self.plan.transfer.plan(tokens)
+        source = seq.source.index if seq.source is not None else seq.prefill_instance
+        pair = (source, seq.dest.index)
+        path = self._paths.get(pair)
+        if path is None:
+            path = self._paths[pair] = self._path(pair)
+        if seq.transfer_start_s != seq.transfer_start_s:
+            seq.transfer_start_s = now
+        limit = planned.limit_bytes_per_s
+        if self.plan.granularity == "layer" and seq.second_s > now:
+            limit = min(limit, planned.bytes / (seq.second_s - now))
+        fabric = self.world.fabric
+        assert fabric is not None
+        flow = fabric.start(path, planned.bytes, self._landed, (seq, order, planned), limit)
+        flow.extra_s = planned.extra_s
+        seq.convert_s += planned.convert_s
+
+    def _piece_tokens(self, seq: Seq, order: StartTransfer) -> int:
+        if order.of == 1:
+            return seq.transfer_tokens
+        size = self.plan.chunk_tokens
+        first = order.piece * size
+        return max(1, min(size, seq.transfer_tokens - first))
+
+    def _path(self, pair: tuple[int, int]) -> Any:
+        network = self.world.plan.network
+        source, target = self.source.plan.name, self.target.plan.name
+        return network.path(f"{source}/{pair[0]}", f"{target}/{pair[1]}")
+
+    def _landed(self, flow: Any) -> None:
+        seq, order, planned = flow.tag
+        now = self.engine._now
+        end_s = seq.prefill_end_s
+        exposed_s = now - max(flow.started_s, end_s) if end_s == end_s else 0.0
+        self.transfers(
+            (
+                seq.rid, seq.prefill_instance, seq.dest.index, planned.bytes, planned.descriptors,
+                flow.started_s, flow.started_s, now - flow.started_s, planned.pieces,
+                max(0.0, exposed_s), 0, 0,
+            )
+        )  # fmt: skip
+        self.feed(seq, landed(order.piece, order.of))
+
+    def _stop_transfer(self, seq: Seq, _: Any) -> None:
+        fabric = self.world.fabric
+        assert fabric is not None
+        stopped = [flow for flow in fabric.flows if flow.tag[0] is seq]
+        for flow in stopped:
+            fabric.cancel(flow)
+            order = flow.tag[1]
+            self.feed(seq, transfer_failed(True, order.piece, order.of))
+        self.feed(seq, QUIESCED)
+
+    def _convert(self, seq: Seq, order: Convert) -> None:
+        planned = self.plan.transfer.plan(seq.transfer_tokens)
+        seq.convert_s += planned.consumer_convert_s
+        self.engine.call_at(
+            self.engine._now + planned.consumer_convert_s, lambda: self.feed(seq, CONVERTED)
+        )
+
+    # -- control -----------------------------------------------------------------------------
+
+    def _send(self, seq: Seq, order: Send) -> None:
+        event = notice(order.notice)
+        self.engine.call_at(self.engine._now + self.plan.control_s, lambda: self.feed(seq, event))
+
+    def _set_timer(self, seq: Seq, order: SetTimer) -> None:
+        key = (order.name, order.delay_s)
+        timers = self._timers.get(key)
+        if timers is None:
+            event = timer_fired(order.name)
+            timers = _Timers(self.world, lambda seq: self.feed(seq, event))
+            self._timers[key] = timers
+        old = seq.timers.get(order.name)
+        if old is not None:
+            old[1] = None
+        seq.timers[order.name] = timers.add(seq, order.delay_s)
+
+    def _stop_timer(self, seq: Seq, order: StopTimer) -> None:
+        entry = seq.timers.pop(order.name, None)
+        if entry is not None:
+            entry[1] = None
+
+    def _nothing(self, seq: Seq, _: Any) -> None:
+        """Only the ownership table shows it."""
+
+    # -- letting go --------------------------------------------------------------------------
+
+    def _free(self, seq: Seq, order: Free) -> None:
+        now = self.engine._now
+        if order.block_set == "Ps":
+            self._free_source(seq, now)
+        elif order.block_set == "Ds":
+            self._free_target(seq, now)
+
+    def _free_source(self, seq: Seq, now: float) -> None:
+        if seq.held is not None:
+            instance: Instance = seq.source
+            instance.drop(seq, now)
+            self.source.rearm(instance)
+
+    def _free_target(self, seq: Seq, now: float) -> None:
+        if seq.dst_rank is not None:
+            seq.dest.unreserve(seq, now)
+            if self.target.credit[seq.dest.index]:
+                self.target.grant(seq.dest)
+            self.target.rearm(seq.dest)
+
+    def _fail(self, seq: Seq, order: Any) -> None:
+        self.world.end(seq, FAILED, "transfer_failed" if order.cause == "" else "other")
+
+    def _corrupt(self, seq: Seq, _: Any) -> None:
+        seq.corrupt = 1
+
+    def crash(self, seq: Seq, side: str) -> None:
+        """Tell a machine that one side has died."""
+        self.feed(seq, crashed(side))  # type: ignore[arg-type]

@@ -1,0 +1,86 @@
+"""What a simulation is built from: pools, links, protocol and workload, resolved and checked.
+
+The objects here are made by :mod:`hetsim.stages._build` from a scenario; nothing in them changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from hetsim.hardware import Accelerator
+from hetsim.kv import Capacity
+from hetsim.serving import RankRules
+from hetsim.spec import spec
+
+__all__ = ["BoundaryPlan", "PoolPlan", "SimulationPlan"]
+
+
+@spec
+class PoolPlan:
+    """One pool, ready to be built."""
+
+    name: str
+    role: Literal["prefill", "decode", "both"]
+    accelerator: Accelerator
+    instances: int
+    devices: int
+    """Devices of one instance."""
+    ranks: int
+    """Scheduler domains of one instance (attention DP)."""
+    model: Any
+    """Step times: :class:`hetsim.costs.StepModel` or another estimator."""
+    rules: RankRules
+    blocks: int
+    """KV blocks of one rank."""
+    capacity: Capacity | None
+    batcher: str
+    router: str
+    keeps: bool
+    swap_s_per_block: float | None
+    queue_limit: int | None
+    queue_timeout_s: float | None
+    request_overhead_s: float
+    first_token_delay_s: float
+    runtime: Any
+    compute_format: str
+    peak_flop_per_s: float
+    memory_bytes_per_s: float
+    grade: str
+
+
+@spec
+class BoundaryPlan:
+    """The hand-off between the prefill and the decode pool."""
+
+    plan: Any
+    """:class:`hetsim.ownership.Plan`."""
+    transfer: Any
+    """Planner: tokens to bytes, descriptors, seconds (:mod:`hetsim.transfer`)."""
+    first_token_from: Literal["prefill", "decode", "decode_on_arrival"]
+    granularity: Literal["request", "chunk", "layer"]
+    chunk_tokens: int
+    """Tokens of one piece at granularity chunk or layer."""
+    layers: int
+    control_s: float
+    """One way between router and instances."""
+    reserve_margin_tokens: int
+    """Tokens kept free per active request when D's blocks are reserved ahead."""
+
+
+@spec
+class SimulationPlan:
+    """Everything that a simulation needs."""
+
+    pools: tuple[PoolPlan, ...]
+    boundary: BoundaryPlan | None
+    network: Any
+    """:class:`hetsim.topology.Network` or None."""
+    workload: Any
+    unit: Mapping[str, tuple[int, int, int]]
+    max_context: int
+    faults: tuple[Any, ...]
+    horizon_s: float | None
+    seed: int
+    stepwise: bool = False
+    check_laws: bool = False

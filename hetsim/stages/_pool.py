@@ -1,0 +1,210 @@
+"""A pool of instances under SimPy: alarms ring, instances answer, outcomes go where they belong."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from hetsim.engine import Alarm
+from hetsim.serving import FINISHED, PREFILLED, Instance, Rank, Seq
+from hetsim.spec import lookup
+from hetsim.stages._plan import PoolPlan
+from hetsim.stages._world import REJECTED, TIMED_OUT, World
+from hetsim.stages._world import FINISHED as DONE
+
+__all__ = ["PoolStage"]
+
+
+class PoolStage:
+    """The instances of one pool, their alarms, their router and the queues before them."""
+
+    def __init__(self, world: World, plan: PoolPlan, pool_id: int) -> None:
+        self.world = world
+        self.plan = plan
+        self.engine = world.engine
+        self.on_prefilled: Callable[[Instance, Seq, float], None] | None = None
+        self.on_started: Callable[[Instance, Seq, float, int], None] | None = None
+        self.on_decoded: Callable[[Instance, Seq, float], None] | None = None
+        batcher = lookup("batcher", plan.batcher)()
+        recorder = world.recorder
+        self.instances = [
+            Instance(
+                index,
+                pool_id,
+                [Rank(r, plan.blocks, plan.rules) for r in range(plan.ranks)],
+                plan.model,
+                batcher,
+                world.osl,
+                record=recorder.steps,
+                gap=recorder.gaps,
+                keeps=plan.keeps,
+                stepwise=world.plan.stepwise,
+                swap_s_per_block=plan.swap_s_per_block,
+            )
+            for index in range(plan.instances)
+        ]
+        self.alive = list(self.instances)
+        self.alarms = [Alarm(self.engine, self._ringer(i), late=True) for i in self.instances]
+        self.shared: deque[Seq] | None = deque() if plan.router == "shared_queue" else None
+        self.router = None if self.shared is not None else lookup("router", plan.router)()
+        #: Requests that wait for blocks on each instance, in order of asking.
+        self.credit: list[deque[Seq]] = [deque() for _ in self.instances]
+        self.on_credit: Callable[[Seq], None] | None = None
+        self._waits: deque[tuple[float, Seq]] = deque()
+        self._wait_alarm = Alarm(self.engine, self._expire)
+
+    # -- requests come in --------------------------------------------------------------------
+
+    def route(self, seq: Seq) -> Instance | None:
+        """Return the instance that the pool's router chooses, or None if none is alive."""
+        alive = self.alive
+        if len(alive) == 1:
+            return alive[0]
+        if not alive:
+            return None
+        assert self.router is not None
+        chosen: int = self.router.choose(alive, seq.prompt, seq.keys)
+        return alive[chosen]
+
+    def submit(self, seq: Seq) -> None:
+        """Let a request in: to the shared queue, or to an instance of the router's choice."""
+        now = self.engine._now
+        if self._is_full():
+            self.world.end(seq, REJECTED, "queue_full")
+            return
+        if self.plan.queue_timeout_s is not None:
+            self._watch(seq, now + self.plan.queue_timeout_s)
+        if self.shared is not None:
+            self.shared.append(seq)
+            self._pull_all()
+            return
+        instance = self.route(seq)
+        if instance is None:
+            self.world.end(seq, REJECTED, "prefill_crash")
+            return
+        self.put(instance, seq)
+
+    def put(self, instance: Instance, seq: Seq) -> None:
+        """Queue a request on one instance."""
+        instance.submit(seq, self.engine._now)
+        self.rearm(instance)
+
+    def _is_full(self) -> bool:
+        limit = self.plan.queue_limit
+        if limit is None:
+            return False
+        waiting = sum(len(rank.waiting) for i in self.alive for rank in i.ranks)
+        if self.shared is not None:
+            waiting += len(self.shared)
+        return waiting >= limit * max(1, len(self.alive))
+
+    def _pull_all(self) -> None:
+        for instance in self.alive:
+            if not self.shared:
+                return
+            self._pull(instance)
+
+    def _pull(self, instance: Instance) -> None:
+        """Take from the shared queue what ``instance`` has slots for."""
+        shared = self.shared
+        while shared and instance.load < self.plan.rules.max_seqs * self.plan.ranks:
+            seq = shared.popleft()
+            if not seq.gone:
+                self.put(instance, seq)
+
+    # -- alarms ------------------------------------------------------------------------------
+
+    def _ringer(self, instance: Instance) -> Callable[[], None]:
+        return lambda: self.ring(instance)
+
+    def rearm(self, instance: Instance) -> None:
+        """Let the instance's alarm ring when it next wants to be asked."""
+        alarm = self.alarms[instance.index]
+        if alarm.at_s != instance.next_s:
+            alarm.set(instance.next_s)
+
+    def ring(self, instance: Instance) -> None:
+        """A step boundary: let the instance act, then pass its outcomes on."""
+        now = self.engine._now
+        instance.boundary(now)
+        if instance.outcomes:
+            outcomes, instance.outcomes = instance.outcomes, []
+            for kind, seq, at_s, tokens in outcomes:
+                if kind == FINISHED:
+                    self._finished(instance, seq, now)
+                elif kind == PREFILLED:
+                    self.on_prefilled(instance, seq, now)  # type: ignore[misc]
+                else:
+                    self.on_started(instance, seq, at_s, tokens)  # type: ignore[misc]
+            if self.shared:
+                self._pull(instance)
+        if self.credit[instance.index]:
+            self.grant(instance)
+        alarm = self.alarms[instance.index]
+        if alarm.at_s != instance.next_s:
+            alarm.set(instance.next_s)
+
+    def _finished(self, instance: Instance, seq: Seq, now: float) -> None:
+        if self.on_decoded is not None:
+            self.on_decoded(instance, seq, now)
+        self.world.end(seq, DONE)
+
+    # -- blocks for KV that comes from elsewhere ---------------------------------------------
+
+    def ask(self, instance: Instance, seq: Seq) -> None:
+        """Queue for blocks on ``instance``; ``on_credit`` is called when they are granted."""
+        self.credit[instance.index].append(seq)
+        if len(self.credit[instance.index]) == 1:
+            self.grant(instance)
+
+    def grant(self, instance: Instance) -> None:
+        """Reserve blocks for those who wait, in order, as far as they last."""
+        queue, now = self.credit[instance.index], self.engine._now
+        assert self.on_credit is not None
+        while queue:
+            seq = queue[0]
+            if seq.gone:
+                queue.popleft()
+                continue
+            if not instance.reserve(seq, seq.transfer_tokens, now):
+                return
+            queue.popleft()
+            seq.reserved_s = now
+            self.on_credit(seq)
+        self.rearm(instance)
+
+    # -- waiting too long --------------------------------------------------------------------
+
+    def _watch(self, seq: Seq, deadline_s: float) -> None:
+        # The time-out is the same for all, so deadlines come in order: one alarm is enough.
+        self._waits.append((deadline_s, seq))
+        if not self._wait_alarm.is_set:
+            self._wait_alarm.set(deadline_s)
+
+    def _expire(self) -> None:
+        now, waits = self.engine._now, self._waits
+        while waits and waits[0][0] <= now:
+            _, seq = waits.popleft()
+            if not seq.gone and seq.prefill_start_s != seq.prefill_start_s:
+                self._give_up(seq)
+        if waits:
+            self._wait_alarm.set(waits[0][0])
+
+    def _give_up(self, seq: Seq) -> None:
+        for instance in self.instances:
+            for rank in instance.ranks:
+                if seq in rank.waiting:
+                    rank.waiting.remove(seq)
+                    rank.queued -= seq.prompt - seq.done
+                    instance.load -= 1
+        self.world.end(seq, TIMED_OUT, "queue_timeout")
+
+    def check(self) -> None:
+        """Hold every rank's blocks to law L2, and idle instances to L7."""
+        for instance in self.instances:
+            for rank in instance.ranks:
+                rank.pool.check()
+
+    def __repr__(self) -> str:
+        return f"PoolStage({self.plan.name}, {len(self.alive)} alive)"
+
