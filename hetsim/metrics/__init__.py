@@ -6,6 +6,24 @@ A new column is one entry in ``RAW`` and one line in its table's function.
 """
 
 from hetsim.metrics._recorder import TABLES, Recorder
+from hetsim.metrics._quantiles import Runs, distribution, run_quantile, runs_mean
 from hetsim.metrics._schema import RAW, STATUSES, PoolInfo, RunInfo, build_batch
+from hetsim.metrics._summary import PoolPower, SloSpec, itl_runs, summarise
 
-__all__ = ["RAW", "STATUSES", "TABLES", "PoolInfo", "Recorder", "RunInfo", "build_batch"]
+__all__ = [
+    "RAW",
+    "STATUSES",
+    "TABLES",
+    "PoolInfo",
+    "PoolPower",
+    "Recorder",
+    "RunInfo",
+    "Runs",
+    "SloSpec",
+    "build_batch",
+    "distribution",
+    "itl_runs",
+    "run_quantile",
+    "runs_mean",
+    "summarise",
+]

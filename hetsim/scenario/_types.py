@@ -7,10 +7,11 @@ pool, a price is stated or is an error. What may be left out is said in the fiel
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from hetsim.spec import spec
-from hetsim.topology import AnyFabric
+from hetsim.topology import NetworkSpec
 from hetsim.workload import AnyWorkload
 
 if TYPE_CHECKING:
@@ -137,6 +138,8 @@ class Boundary:
     """Must be stated when formats differ."""
     granularity: Literal["request", "chunk", "layer"] | None = None
     on_error: Literal["fail", "recompute"] | None = None
+    transfer_engine: str | None = None
+    """A transfer engine of ``hetsim profiles``; left out: the usual one of the runtime."""
     control_latency: Seconds | None = None
     """One way between router and instances; left out: that of the network path."""
 
@@ -185,13 +188,13 @@ class Scenario:
     """A built-in model, or a path to a Hugging Face config.json."""
     workload: AnyWorkload
     pools: Mapping[str, Pool]
-    network: AnyFabric | None = None
+    network: NetworkSpec | None = None
     """Required when prefill and decode are different pools, or an instance spans nodes."""
     boundary: Boundary | None = None
     """Required when prefill and decode are different pools."""
     slo: Slo
     faults: tuple[Fault, ...] = ()
-    prices: Mapping[str, UsdPerHour] = {}  # noqa: RUF012 - frozen, and never changed
+    prices: Mapping[str, UsdPerHour] = field(default_factory=dict)
     """Per accelerator-hour, by accelerator name or pool name; overrides the profile's."""
     horizon: Seconds | None = None
     """End of the simulation; left out: when the last request has ended."""

@@ -518,7 +518,7 @@ class Instance:
         if len(self.ranks) == 1:
             rank = self._rank
             on = bool(self._decoding)
-            cost = self.model.step(shapes, rank.running if on else 0, rank.sums if on else _ZERO)
+            cost = self.model.step(shapes, rank.running if on else 0, rank.sums if on else rank.zeros)
         else:
             cost = self.model.step_ranks(self._loads(chunks))
         self._chunks = chunks
@@ -541,7 +541,7 @@ class Instance:
         for rank in self.ranks:
             mine = tuple((n, seq.done) for seq, n in chunks if seq.rank is rank)
             on = rank in self._decoding
-            sums = tuple(rank.sums) if on else (0,) * len(rank.sums)
+            sums = tuple(rank.sums if on else rank.zeros)
             loads.append(RankLoad(mine, rank.running if on else 0, sums))
         return loads
 
@@ -709,7 +709,6 @@ class Instance:
         return sum(rank.room() for rank in self.ranks)
 
 
-_ZERO: tuple[int, ...] = (0, 0, 0, 0, 0, 0, 0, 0)
 _BOUND = {name: code for code, name in enumerate(BOUNDS)}
 
 

@@ -64,6 +64,7 @@ class Rank:
         "sums",
         "swapped",
         "waiting",
+        "zeros",
     )
 
     def __init__(self, index: int, blocks: int, rules: RankRules) -> None:
@@ -91,6 +92,7 @@ class Rank:
         """Decode steps done, ever."""
         self.sums = [0] * len(rules.windows)
         """Context tokens read by the next decode step, per window."""
+        self.zeros = (0,) * len(rules.windows)
         self.grow = [0] * len(rules.windows)
         """Sequences whose context still grows inside that window."""
         self.hold = 0

@@ -5,8 +5,10 @@ Read ``_simulate.py`` first (what is connected to what), then ``_pool.py`` (alar
 Nothing here computes a time or decides: it waits, asks, reports.
 """
 
+from hetsim.stages._build import build_plan, placement_of, pool_order
 from hetsim.stages._plan import BoundaryPlan, PoolPlan, SimulationPlan
 from hetsim.stages._simulate import simulate
 from hetsim.stages._world import REASONS, World
 
-__all__ = ["REASONS", "BoundaryPlan", "PoolPlan", "SimulationPlan", "World", "simulate"]
+__all__ = ["REASONS", "BoundaryPlan", "PoolPlan", "SimulationPlan", "World", "build_plan",
+    "placement_of", "pool_order", "simulate"]

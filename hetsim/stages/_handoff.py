@@ -18,7 +18,6 @@ from hetsim.ownership._vocabulary import (
     CONVERTED,
     CREDIT_GRANTED,
     PREFILL_STARTED,
-    QUIESCED,
     Convert,
     Free,
     Send,
@@ -29,6 +28,7 @@ from hetsim.ownership._vocabulary import (
     landed,
     notice,
     produced,
+    quiesced,
     timer_fired,
     transfer_failed,
 )
@@ -308,14 +308,20 @@ class Handoff:
             path = self._paths[pair] = self._path(pair)
         if seq.transfer_start_s != seq.transfer_start_s:
             seq.transfer_start_s = now
-        limit = planned.limit_bytes_per_s
+        limit = planned.rate_bytes_per_s
         if self.plan.granularity == "layer" and seq.second_s > now:
             limit = min(limit, planned.bytes / (seq.second_s - now))
         fabric = self.world.fabric
         assert fabric is not None
-        flow = fabric.start(path, planned.bytes, self._landed, (seq, order, planned), limit)
-        flow.extra_s = planned.extra_s
-        seq.convert_s += planned.convert_s
+        beside_s = (
+            planned.post_s
+            + planned.fixed_s
+            + planned.producer_convert_s
+            + planned.producer_stage_s
+            + planned.consumer_stage_s
+        )
+        fabric.start(path, planned.bytes, self._landed, (seq, order, planned), limit, beside_s)
+        seq.convert_s += planned.producer_convert_s
 
     def _piece_tokens(self, seq: Seq, order: StartTransfer) -> int:
         if order.of == 1:
@@ -341,17 +347,17 @@ class Handoff:
                 max(0.0, exposed_s), 0, 0,
             )
         )  # fmt: skip
-        self.feed(seq, landed(order.piece, order.of))
+        self.feed(seq, landed(order.piece, order.of, order.leg))
 
-    def _stop_transfer(self, seq: Seq, _: Any) -> None:
+    def _stop_transfer(self, seq: Seq, asked: Any) -> None:
         fabric = self.world.fabric
         assert fabric is not None
         stopped = [flow for flow in fabric.flows if flow.tag[0] is seq]
         for flow in stopped:
             fabric.cancel(flow)
             order = flow.tag[1]
-            self.feed(seq, transfer_failed(True, order.piece, order.of))
-        self.feed(seq, QUIESCED)
+            self.feed(seq, transfer_failed(True, order.piece, order.of, order.leg))
+        self.feed(seq, quiesced(asked.leg))
 
     def _convert(self, seq: Seq, order: Convert) -> None:
         planned = self.plan.transfer.plan(seq.transfer_tokens)

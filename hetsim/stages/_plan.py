@@ -5,7 +5,6 @@ The objects here are made by :mod:`hetsim.stages._build` from a scenario; nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal
 
 from hetsim.hardware import Accelerator
@@ -41,7 +40,8 @@ class PoolPlan:
     queue_limit: int | None
     queue_timeout_s: float | None
     request_overhead_s: float
-    first_token_delay_s: float
+    admission_steps: float
+    """Steps that a request waits before the scheduler sees it, while the instance is busy."""
     runtime: Any
     compute_format: str
     peak_flop_per_s: float
@@ -55,6 +55,8 @@ class BoundaryPlan:
 
     plan: Any
     """:class:`hetsim.ownership.Plan`."""
+    verdicts: tuple[Any, ...]
+    """:class:`hetsim.representation.Verdict` of every cache group."""
     transfer: Any
     """Planner: tokens to bytes, descriptors, seconds (:mod:`hetsim.transfer`)."""
     first_token_from: Literal["prefill", "decode", "decode_on_arrival"]
@@ -77,7 +79,6 @@ class SimulationPlan:
     network: Any
     """:class:`hetsim.topology.Network` or None."""
     workload: Any
-    unit: Mapping[str, tuple[int, int, int]]
     max_context: int
     faults: tuple[Any, ...]
     horizon_s: float | None

@@ -1,0 +1,173 @@
+"""From a scenario to a :class:`SimulationPlan`, everything looked up and checked once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from hetsim.costs import Calibration, load_calibration
+from hetsim.errors import Problem, ScenarioError
+from hetsim.hardware import Accelerator, get_accelerator
+from hetsim.model import get_model
+from hetsim.runtimes import get_runtime
+from hetsim.scenario import Scenario
+from hetsim.stages._build_boundary import build_boundary
+from hetsim.stages._build_pool import build_pool, devices_per_node
+from hetsim.stages._plan import PoolPlan, SimulationPlan
+from hetsim.topology import Device, Placement, Tenant, place
+from hetsim.workload import Workload, build_workload
+
+__all__ = ["build_plan", "placement_of", "pool_order"]
+
+
+def pool_order(scenario: Scenario) -> tuple[str, ...]:
+    """Return the pools in the order in which a request passes them.
+
+    Raises
+    ------
+    ScenarioError
+        If they are neither one co-located pool nor a prefill and a decode pool.
+    """
+    roles = {name: pool.role for name, pool in scenario.pools.items()}
+    both = [name for name, role in roles.items() if role == "both"]
+    prefill = [name for name, role in roles.items() if role == "prefill"]
+    decode = [name for name, role in roles.items() if role == "decode"]
+    if len(both) == 1 and not prefill and not decode:
+        return (both[0],)
+    if len(prefill) == 1 and len(decode) == 1 and not both:
+        return prefill[0], decode[0]
+    raise ScenarioError(
+        Problem(
+            "needs one pool with role both, or one with role prefill and one with role decode; "
+            f"seen {', '.join(f'{n}: {r}' for n, r in roles.items()) or 'none'}",
+            "pools",
+        )
+    )
+
+
+def _device(accelerator: Accelerator) -> Device:
+    scale_up = accelerator.scale_up
+    return Device(
+        kind=accelerator.name,
+        host_bytes_per_s=accelerator.host_bytes_per_s,
+        scale_up=scale_up.topology,
+        scale_up_bytes_per_s=scale_up.aggregate_bytes_per_s,
+        per_peer_bytes_per_s=scale_up.per_peer_bytes_per_s,
+        domain=max(1, scale_up.domain),
+        rdma=accelerator.rdma_to_device == "yes",
+    )
+
+
+def placement_of(scenario: Scenario) -> Placement:
+    """Return who stands on which node."""
+    tenants = []
+    for name in pool_order(scenario):
+        pool = scenario.pools[name]
+        accelerator = get_accelerator(pool.accelerator)
+        cut = pool.parallel
+        tenants.append(
+            Tenant(
+                pool=name,
+                instances=pool.instances,
+                devices=cut.tp * cut.pp * cut.dp,
+                devices_per_node=devices_per_node(pool, accelerator),
+                device=_device(accelerator),
+            )
+        )
+    share: Any = scenario.network.share if scenario.network is not None else "none"
+    return place(tenants, share)
+
+
+def _mean_tokens(workload: Workload) -> float:
+    table = workload.table
+    if table is None:
+        turn = workload.loop.first(0) if workload.loop is not None else None
+        return float(turn.isl + turn.osl) if turn is not None else 1.0
+    return float(table.isl.mean() + table.osl.mean()) if len(table) else 1.0
+
+
+def build_plan(
+    scenario: Scenario,
+    base_dir: str | Path = ".",
+    *,
+    stepwise: bool = False,
+    check_laws: bool = False,
+    calibrations: dict[str, Calibration] | None = None,
+    workload: Workload | None = None,
+) -> SimulationPlan:
+    """Return the plan of ``scenario``; paths in it are relative to ``base_dir``.
+
+    Raises
+    ------
+    ScenarioError
+        If names are unknown or parts do not fit each other.
+    InfeasibleError
+        If the model does not fit the memory of a pool.
+    """
+    names = pool_order(scenario)
+    model = get_model(_path(scenario.model, base_dir))
+    workload = workload or build_workload(scenario.workload, scenario.seed, base_dir)
+    runtimes = {name: get_runtime(scenario.pools[name].runtime) for name in names}
+    mean = _mean_tokens(workload)
+    pools = tuple(
+        build_pool(
+            name,
+            scenario,
+            model,
+            runtimes[name],
+            _calibration(scenario, name, calibrations),
+            workload.hash_block_tokens,
+            mean,
+        )
+        for name in names
+    )
+    network = _network(scenario, pools)
+    boundary = None
+    if len(pools) == 2:
+        if scenario.boundary is None:
+            raise ScenarioError(
+                Problem("is missing; a prefill and a decode pool need one", "boundary")
+            )
+        boundary = build_boundary(scenario, model, (pools[0], pools[1]), runtimes)
+    return SimulationPlan(
+        pools=pools,
+        boundary=boundary,
+        network=network,
+        workload=workload,
+        max_context=model.max_context,
+        faults=scenario.faults,
+        horizon_s=scenario.horizon,
+        seed=scenario.seed,
+        stepwise=stepwise,
+        check_laws=check_laws,
+    )
+
+
+def _calibration(
+    scenario: Scenario, name: str, calibrations: dict[str, Calibration] | None
+) -> Calibration:
+    accelerator = get_accelerator(scenario.pools[name].accelerator)
+    if calibrations and accelerator.name in calibrations:
+        return calibrations[accelerator.name]
+    return load_calibration(accelerator)
+
+
+def _network(scenario: Scenario, pools: tuple[PoolPlan, ...]) -> Any:
+    if len(pools) == 1:
+        return None
+    if scenario.network is None:
+        raise ScenarioError(
+            Problem(
+                "is missing; KV crosses between the pools, and no link is free: state one, such as"
+                " {fabric: single_switch, nic: 400 Gbit/s, nics_per_node: 8}",
+                "network",
+            )
+        )
+    return scenario.network.build(placement_of(scenario))
+
+
+def _path(model: str, base_dir: str | Path) -> str:
+    """Return a model's path relative to the scenario, if it is one."""
+    path = Path(base_dir) / model
+    return str(path) if ("/" in model or model.endswith(".json")) and path.exists() else model
+
