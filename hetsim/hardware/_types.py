@@ -8,9 +8,11 @@ from typing import Literal
 from hetsim.errors import Problem, ScenarioError
 from hetsim.spec import spec
 
-__all__ = ["Accelerator", "Host", "Link", "Price", "ScaleUp", "Source"]
+__all__ = ["Accelerator", "Confidence", "Grade", "Host", "Link", "Price", "ScaleUp", "Source"]
 
 Confidence = Literal["high", "medium", "low"]
+Grade = Literal["sourced", "derived", "assumed"]
+"""Read in a document; arithmetic on numbers read there; or taken as likely, with a reason."""
 
 
 @spec
@@ -20,6 +22,7 @@ class Source:
     keys: tuple[str, ...]
     date: str
     note: str = ""
+    grade: Grade = "sourced"
 
 
 @spec
@@ -27,11 +30,13 @@ class ScaleUp:
     """The link between the accelerators of one domain (NVLink, xGMI, ICI, ...)."""
 
     link: str
-    topology: Literal["switched", "mesh", "torus", "pcie", "none"]
-    aggregate_bytes_per_s: float
-    """Per accelerator and direction, to all peers together; 0 where there is none."""
-    per_peer_bytes_per_s: float
-    domain: int
+    topology: Literal["switched", "mesh", "torus", "pcie", "none", "unknown"]
+    aggregate_bytes_per_s: float | None
+    """Per accelerator and direction, to all peers together; 0 where there is none, None where no
+    source gives it."""
+    per_peer_bytes_per_s: float | None
+    """To one peer: the aggregate where a switch joins them, a share of it in a mesh or torus."""
+    domain: int | None
     """How many accelerators one domain joins."""
 
 
@@ -59,13 +64,18 @@ class Accelerator:
     vendor: str
     family: str
     """Architecture family, for transferring calibrations: ampere, hopper, cdna3, gaudi, ..."""
+    form_factor: str = ""
     status: str
     confidence: Confidence
     peaks_flop_per_s: Mapping[str, float]
-    """Dense peak by roof (fp32, tf32, bf16, fp16, fp8, int8, fp4, int4); absent = not native."""
+    """Dense peak by roof (fp32, tf32, bf16, fp16, fp8, int8, fp4, int4); absent = not native, or
+    native but without a source."""
     native_formats: tuple[str, ...]
     """Names of :mod:`hetsim.precision` formats that the device computes with."""
     memory_bytes: float | None
+    """Capacity as sold; see :attr:`capacity_bytes`."""
+    memory_usable_bytes: float | None = None
+    """Capacity as the driver reports it, where known. Sellers write GB for what is often GiB."""
     memory_bytes_per_s: float | None
     memory_kind: str
     scale_up: ScaleUp
@@ -75,11 +85,19 @@ class Accelerator:
     """Usual NIC line rate per accelerator; a scenario may state another."""
     rdma_to_device: Literal["yes", "no", "limited", "unknown"]
     tdp_w: float | None
+    idle_w: float | None = None
+    """Power when nothing runs; ``sources["idle_w"].grade`` says whether measured or assumed."""
     price: Price | None
     aliases: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
     sources: Mapping[str, Source]
-    """Source of every number, by field name."""
+    """Source of every number, by field name (``peaks_flop_per_s.bf16``, ``memory_bytes``, ...)."""
+
+    @property
+    def capacity_bytes(self) -> float | None:
+        """What the driver offers if that is known, else the capacity as sold."""
+        usable = self.memory_usable_bytes
+        return self.memory_bytes if usable is None else usable
 
     def peak(self, roof: str) -> float | None:
         """Return the dense peak in FLOP/s at ``roof``, or None if the device has none."""
@@ -110,6 +128,7 @@ class Link:
     bytes_per_s: float
     """Line rate, one direction."""
     latency_s: float
+    """Base latency of one small message, one way; ``sources["latency_s"].grade`` may be assumed."""
     confidence: Confidence
     sources: Mapping[str, Source]
     doubts: tuple[str, ...] = ()
@@ -121,12 +140,22 @@ class Host:
 
     name: str
     title: str
+    accelerator: str | None = None
+    """Name of the accelerator that this server carries, or None for any."""
     devices_per_node: int
+    nics_per_node: int | None = None
+    nic_bytes_per_s: float | None = None
+    """Line rate of one NIC."""
     idle_w: float
+    """Power of the server without its accelerators and NICs, when nothing runs."""
     max_w: float
+    """The same under load."""
     nic_w: float
     """Power of one NIC."""
     memory_bytes: float
     price_usd_per_h: float | None
+    """Price of the server beyond its accelerators, per hour; None where not known apart."""
+    price_includes_host: bool = True
+    """Whether the accelerator's own price already pays for the server, as cloud prices do."""
     sources: Mapping[str, Source]
     doubts: tuple[str, ...] = ()
