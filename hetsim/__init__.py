@@ -1,0 +1,61 @@
+"""hetsim: a discrete-event simulator for heterogeneous prefill-decode LLM inference.
+
+>>> import hetsim
+>>> result = hetsim.run("quickstart")          # doctest: +SKIP
+>>> result.requests.ttft_s.describe()          # doctest: +SKIP
+
+Everything is imported when it is first used, so that ``import hetsim`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hetsim._version import MODEL_VERSION, __version__
+
+if TYPE_CHECKING:
+    from hetsim.errors import HetsimError, InfeasibleError, InvariantViolated, ScenarioError
+    from hetsim.inspect import check, explain
+    from hetsim.run import Result, load_result, run
+    from hetsim.scenario import load_scenario as load
+
+_WHERE = {
+    "HetsimError": "hetsim.errors",
+    "InfeasibleError": "hetsim.errors",
+    "InvariantViolated": "hetsim.errors",
+    "Result": "hetsim.run",
+    "ScenarioError": "hetsim.errors",
+    "check": "hetsim.inspect",
+    "explain": "hetsim.inspect",
+    "load": "hetsim.scenario",
+    "load_result": "hetsim.run",
+    "run": "hetsim.run",
+}
+_NAMES = {"load": "load_scenario"}
+
+__all__ = [
+    "MODEL_VERSION",
+    "HetsimError",
+    "InfeasibleError",
+    "InvariantViolated",
+    "Result",
+    "ScenarioError",
+    "__version__",
+    "check",
+    "explain",
+    "load",
+    "load_result",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'hetsim' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_WHERE[name]), _NAMES.get(name, name))
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -38,6 +38,10 @@ class World:
         self.on_end: list[Callable[[Seq, float], None]] = []
         self.osl: Any = None
         self.end_s = 0.0
+        self.violations: dict[str, int] = {}
+        """Broken invariants of kv_boundary, by name, where the variant is not declared sound."""
+        self.ok_corrupt = 0
+        self.leak_page_s: dict[str, float] = {}
         self.pools: list[Any] = []
         self.progress: Callable[[int], None] | None = None
         self._requests = recorder.requests

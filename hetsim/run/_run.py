@@ -1,0 +1,158 @@
+"""Scenario -> plan -> simulation -> result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hetsim.metrics import TABLES, PoolInfo, Recorder, RunInfo, SloSpec, summarise
+from hetsim.run._assumptions import assumptions, worst_pool_grade
+from hetsim.run._directory import RunDirectory
+from hetsim.run._economics import notes_on_power, pool_power
+from hetsim.run._limits import check_limits
+from hetsim.run._manifest import manifest
+from hetsim.run._result import Result
+from hetsim.scenario import Loaded, load_scenario, resolved_yaml
+from hetsim.serving import BOUNDS
+from hetsim.stages import REASONS, SimulationPlan, World, build_plan, simulate
+
+__all__ = ["Loaded", "run", "run_loaded"]
+
+TRANSFER_KINDS = ("handoff", "swap", "tier")
+
+
+def run(
+    scenario: str | Path | Loaded,
+    *,
+    out: str | Path | None = None,
+    sets: Sequence[str] = (),
+    workload: str | None = None,
+    seed: int | None = None,
+    stepwise: bool = False,
+    check_laws: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Simulate a scenario and return its result; with ``out``, write a run directory as well.
+
+    Raises
+    ------
+    ScenarioError
+        If the input is wrong; every problem is named.
+    InfeasibleError
+        If the scenario is legal and cannot run.
+    InvariantViolated
+        If a law does not hold: a defect of hetsim.
+    """
+    loaded = scenario
+    if not isinstance(loaded, Loaded):
+        loaded = load_scenario(str(loaded), sets=sets, workload_file=workload, seed=seed)
+    directory = RunDirectory(Path(out), overwrite) if out is not None else None
+    try:
+        result = run_loaded(
+            loaded,
+            stepwise=stepwise,
+            check_laws=check_laws,
+            folder=directory.temporary if directory else None,
+            progress=progress,
+        )
+        if directory is not None:
+            directory.write(result)
+        return result
+    except BaseException:
+        if directory is not None:
+            directory.abandon()
+        raise
+
+
+def run_loaded(
+    loaded: Loaded,
+    *,
+    stepwise: bool = False,
+    check_laws: bool = False,
+    folder: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    calibrations: dict[str, Any] | None = None,
+) -> Result:
+    """Simulate a loaded scenario; tables go to ``folder`` as they come, if one is given."""
+    started = time.perf_counter()
+    scenario = loaded.scenario
+    with loaded.locating():
+        plan = build_plan(
+            scenario,
+            loaded.base_dir,
+            stepwise=stepwise,
+            check_laws=check_laws,
+            calibrations=calibrations,
+        )
+    check_limits(scenario, plan)
+    info = run_info(plan)
+    recorder = Recorder(folder)
+    total = plan.workload.requests
+    tell = (lambda done: progress(done, total)) if progress is not None else None
+    try:
+        world = simulate(plan, recorder, info, tell)
+    finally:
+        recorder.close()
+    summary = summarise_run(loaded, plan, world, recorder)
+    summary["wall_s"] = time.perf_counter() - started
+    text = resolved_yaml(loaded)
+    return Result(summary, manifest(loaded, text, summary), recorder.table, text, folder)
+
+
+def run_info(plan: SimulationPlan) -> RunInfo:
+    """Return the names and peaks behind the codes of the tables."""
+    pools = tuple(
+        PoolInfo(
+            name=pool.name,
+            instances=pool.instances,
+            devices_per_instance=pool.devices,
+            peak_flop_per_s=pool.peak_flop_per_s,
+            memory_bytes_per_s=pool.memory_bytes_per_s,
+        )
+        for pool in plan.pools
+    )
+    return RunInfo(
+        pools=pools,
+        reasons=REASONS,
+        bounds=BOUNDS,
+        protocols=(plan.boundary.plan.kind if plan.boundary is not None else "",),
+        transfer_kinds=TRANSFER_KINDS,
+        moves=[],
+        measured_from_s=plan.workload.measured_from_s,
+    )
+
+
+def summarise_run(
+    loaded: Loaded, plan: SimulationPlan, world: World, recorder: Recorder
+) -> dict[str, Any]:
+    """Return the summary: figures of the tables, and what the run says about itself."""
+    scenario = loaded.scenario
+    slo = scenario.slo
+    head = {"name": scenario.name, "seed": scenario.seed, "model": scenario.model}
+    figures = summarise(
+        {name: recorder.table(name) for name in TABLES},
+        pools=world.info.pools,
+        roles={pool.name: pool.role for pool in plan.pools},
+        power={pool.name: pool_power(scenario, pool.name) for pool in plan.pools},
+        slo=SloSpec(ttft_s=slo.ttft, tpot_s=slo.tpot, e2e_s=slo.e2e, percentile=slo.percentile),
+        end_s=world.end_s,
+        measured_from_s=plan.workload.measured_from_s,
+    )
+    tail = {
+        "reasons": dict(sorted(world.reasons.items())),
+        "violations": dict(world.violations),
+        "ok_corrupt": world.ok_corrupt,
+        "leak_page_s": world.leak_page_s,
+        "calibration_grade": worst_pool_grade(plan),
+        "capacity": {
+            pool.name: pool.capacity.line() for pool in plan.pools if pool.capacity is not None
+        },
+        "assumptions": assumptions(scenario, plan),
+        "notes": notes_on_power(scenario),
+    }
+    if figures["unstable"]:
+        tail["notes"].append("unstable: percentiles depend on the horizon")
+    return {**head, **figures, **tail}
