@@ -51,6 +51,7 @@ class BlockPool:
     __slots__ = (
         "_idle",
         "_refs",
+        "available",
         "evicted_units",
         "free",
         "owned",
@@ -62,6 +63,9 @@ class BlockPool:
     def __init__(self, total: int, unit_blocks: int = 0) -> None:
         self.total = total
         self.free = total
+        self.available = total
+        """Blocks that an allocation may take: free ones and idle cached ones. Kept as a number,
+        since every step of a run reads it."""
         self.owned = 0
         self.quarantined = 0
         self.unit_blocks = unit_blocks
@@ -76,11 +80,6 @@ class BlockPool:
         return len(self._refs) * self.unit_blocks
 
     @property
-    def available(self) -> int:
-        """Blocks that an allocation may take: free ones and idle cached ones."""
-        return self.free + len(self._idle) * self.unit_blocks
-
-    @property
     def used(self) -> int:
         """Blocks that hold live state: all but the free and the idle cached ones."""
         return self.total - self.available
@@ -90,11 +89,13 @@ class BlockPool:
         if blocks > self.free:
             self._evict(blocks - self.free)
         self.free -= blocks
+        self.available -= blocks
         self.owned += blocks
 
     def give_back(self, blocks: int) -> None:
         """Take ``blocks`` back from a request."""
         self.free += blocks
+        self.available += blocks
         self.owned -= blocks
 
     def quarantine(self, blocks: int) -> None:
@@ -106,6 +107,7 @@ class BlockPool:
         """Return quarantined blocks to the free ones."""
         self.quarantined -= blocks
         self.free += blocks
+        self.available += blocks
 
     def hits(self, keys: Sequence[int]) -> int:
         """Return how many leading units of ``keys`` are cached."""
@@ -128,6 +130,7 @@ class BlockPool:
         for key in keys:
             if refs[key] == 0:
                 del idle[key]
+                self.available -= self.unit_blocks
             refs[key] += 1
 
     def publish(self, keys: Sequence[int]) -> list[int]:
@@ -149,6 +152,7 @@ class BlockPool:
             refs[key] -= 1
             if refs[key] == 0:
                 idle[key] = None
+                self.available += self.unit_blocks
 
     def clear_cache(self) -> None:
         """Forget every idle unit (a restart of the instance)."""
@@ -169,7 +173,8 @@ class BlockPool:
     def check(self) -> None:
         """Raise InvariantViolated unless the blocks add up (L2)."""
         parts = (self.free, self.owned, self.cached, self.quarantined)
-        if sum(parts) != self.total or min(parts) < 0:
+        ready = self.free + len(self._idle) * self.unit_blocks
+        if sum(parts) != self.total or min(parts) < 0 or ready != self.available:
             raise InvariantViolated(
                 "L2", "free %d + owned %d + cached %d + quarantined %d" % parts + f" != {self.total}"
             )

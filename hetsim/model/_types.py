@@ -27,6 +27,12 @@ class Attention:
     gated: bool = False
     """An output gate as wide as the attention output (Qwen3-Next)."""
     bias: bool = False
+    """Biases on the query, key and value projections."""
+    out_bias: bool = False
+    shared_kv: bool = False
+    """Reads the KV of an earlier layer: projects and stores none (last layers of small Gemma 4)."""
+    value_is_key: bool = False
+    """No value projection: the value is the key before its rotation (Gemma 4, global layers)."""
     q_lora_rank: int = 0
     kv_lora_rank: int = 0
     rope_dim: int = 0
@@ -34,12 +40,20 @@ class Attention:
     index_heads: int = 0
     """Heads of a sparse-attention indexer (DeepSeek V3.2); 0 = none."""
     index_dim: int = 0
+    """Width of one indexer key; each token stores one, beside its KV."""
     index_topk: int = 0
+    """Context tokens that a query reads at most, chosen by the indexer; 0 = all."""
+    in_features: int = 0
+    """Width of all input projections together (linear layers); the output is heads x v_head_dim."""
     state_elements: int = 0
     """Elements of constant state per sequence (linear layers), at ``state_bytes_per_element``."""
     state_bytes_per_element: float = 4.0
+    state_flop_per_element: float = 6.0
+    """FLOP per token and element of state: decay, update and read (linear layers)."""
+    conv_state_elements: int = 0
+    """Elements that a short convolution remembers per sequence, at two bytes each."""
     extra_params: int = 0
-    """Parameters of projections that the shapes above do not give (linear layers)."""
+    """Parameters that the shapes above do not give: head norms, sinks, convolutions, low ranks."""
 
 
 @spec
@@ -57,6 +71,8 @@ class Mlp:
     """Intermediate size of the shared experts together."""
     shared_gate: bool = False
     router_bias: bool = False
+    latent: int = 0
+    """Width in which the routed experts work, 0 = hidden (Nemotron 3: projected down and up)."""
 
 
 @spec
@@ -87,6 +103,8 @@ class Model:
     """The number format in which the checkpoint is published."""
     extra_params: int = 0
     """Parameters outside the pattern above, with the reason in ``notes``."""
+    lookup_params: int = 0
+    """Tables of which a token reads single rows (per-layer embeddings of small Gemma 4)."""
     published_params: float | None = None
     published_active_params: float | None = None
     notes: tuple[str, ...] = ()

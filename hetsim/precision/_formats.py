@@ -87,7 +87,5 @@ def get_format(name: str, path: str = "") -> Format:
     key = name.strip().lower()
     found = FORMATS.get(_ALIASES.get(key, key))
     if found is None:
-        raise ScenarioError(
-            Problem(f"no number format {name!r}; {nearest(name, FORMATS)}", path)
-        )
+        raise ScenarioError(Problem(f"no number format {name!r}; {nearest(name, FORMATS)}", path))
     return found

@@ -14,6 +14,7 @@ from hetsim.serving._instance import (
     Outcome,
     StepTimes,
 )
+from hetsim.serving._lockstep import Lockstep
 from hetsim.serving._rank import Rank, RankRules
 from hetsim.serving._segment import Segment
 from hetsim.serving._seq import NAN, Seq
@@ -25,6 +26,7 @@ __all__ = [
     "PREFILLED",
     "STARTED",
     "Instance",
+    "Lockstep",
     "Outcome",
     "Rank",
     "RankRules",

@@ -2,7 +2,8 @@
 
 The driver calls ``boundary(now)`` at ``next_s`` and ``poke(now)`` after it has put something in.
 Between two changes of the batch, decode steps are one segment with a closed form; ``stepwise``
-walks the same steps one boundary at a time.
+walks the same steps one boundary at a time. :mod:`hetsim.serving._lockstep` is the same for
+attention DP. This is the hottest code of hetsim: local names and few calls are on purpose.
 """
 
 from __future__ import annotations
@@ -20,7 +21,16 @@ from hetsim.serving._seq import NAN, Seq
 if TYPE_CHECKING:
     from hetsim.costs import DecodePoint, RankLoad, RanksPoint, StepCost
 
-__all__ = ["BOUNDS", "FINISHED", "PREFILLED", "STARTED", "Instance", "Outcome", "StepTimes"]
+__all__ = [
+    "BOUNDS",
+    "FINISHED",
+    "PREFILLED",
+    "STARTED",
+    "Instance",
+    "Outcome",
+    "StepTimes",
+    "work_of",
+]
 
 INFINITY = float("inf")
 
@@ -54,16 +64,16 @@ class StepTimes(Protocol):
 
 
 class Instance:
-    """Ranks in lockstep under one step clock."""
+    """One scheduler domain under one step clock."""
 
     __slots__ = (
         "_chunks",
-        "_decoding",
+        "_decode",
         "_fresh",
         "_gap",
         "_joined",
         "_point",
-        "_rank",
+        "_segment",
         "_step",
         "_step_s",
         "batcher",
@@ -80,6 +90,7 @@ class Instance:
         "outcomes",
         "pool_id",
         "preemptions",
+        "rank",
         "ranks",
         "record",
         "segment",
@@ -107,7 +118,7 @@ class Instance:
         self.index = index
         self.pool_id = pool_id
         self.ranks = ranks
-        self._rank = ranks[0]
+        self.rank = ranks[0]
         self.model = model
         self.batcher = batcher
         self.osl = osl
@@ -132,47 +143,51 @@ class Instance:
         self.extra_s = 0.0
         """Stall that the next step pays (blocks swapped out or in)."""
         self._chunks: list[tuple[Seq, int]] = []
-        self._decoding: list[Rank] = []
+        self._decode = False
         self._step: Any = None
         self._step_s = 0.0
         self._joined: list[Seq] = []
         self._fresh: list[Seq] = []
         self._point: Any = None
+        self._segment = Segment(0.0, 0.0, 0.0)
 
     # -- put in and take out -----------------------------------------------------------------
 
     def submit(self, seq: Seq, now: float) -> None:
         """Let ``seq`` wait for its prompt to be computed here."""
-        rank = self.lightest() if len(self.ranks) > 1 else self._rank
+        rank = self.domain_for_prompt()
         seq.enqueued_s = now
         rank.waiting.append(seq)
         rank.queued += seq.prompt - seq.done
         self.load += 1
         self.poke(now)
 
-    def lightest(self) -> Rank:
-        """Return the DP rank with the least inside."""
-        return min(self.ranks, key=lambda rank: (rank.queued, rank.running, rank.index))
+    def domain_for_prompt(self) -> Rank:
+        """Return the scheduler domain that takes a new prompt."""
+        return self.rank
+
+    def domain_for_kv(self) -> Rank:
+        """Return the scheduler domain that takes KV from elsewhere."""
+        return self.rank
 
     def reserve(self, seq: Seq, tokens: int, now: float) -> bool:
         """Take blocks for KV that will arrive from elsewhere; say whether there were enough."""
-        rank = self._roomiest() if len(self.ranks) > 1 else self._rank
         self.look(now)
+        rank = self.domain_for_kv()
         rules = rank.rules
-        wanted = tokens + (max(0, seq.declared - seq.out) if rules.reserve_output else 0)
-        blocks = blocks_for(wanted, rank.block_tokens) + rules.fixed_blocks
-        if blocks > rank.room():
+        if rules.reserve_output:
+            tokens += max(0, seq.declared - seq.out)
+        blocks = -(-tokens // rank.block_tokens) + rules.fixed_blocks
+        pool = rank.pool
+        if blocks > pool.available - rules.watermark_blocks:
             return False
-        rank.pool.take(blocks)
+        pool.take(blocks)
         seq.dst_blocks = blocks
         seq.dst_rank = rank
         self.load += 1
         if self.segment is not None:
-            self._refit(now)
+            self._refit()
         return True
-
-    def _roomiest(self) -> Rank:
-        return max(self.ranks, key=lambda rank: (rank.pool.available, -rank.index))
 
     def join(self, seq: Seq, now: float) -> None:
         """Let ``seq``, whose KV has landed in its reserved blocks, decode from the next step on."""
@@ -208,7 +223,8 @@ class Instance:
             pool.release(published)
         pool.give_back(blocks)
         self.load -= 1
-        self.poke(now)
+        if rank.waiting:
+            self.poke(now)
 
     def poke(self, now: float) -> None:
         """Something changed from outside: be asked at the next step boundary, or now if idle."""
@@ -226,24 +242,21 @@ class Instance:
         segment = self.segment
         if segment is None or self.stepwise:
             return
-        begun = min(segment.done_by(now) + 1, segment.limit)
+        begun = segment.done_by(now) + 1
+        if begun > segment.limit:
+            begun = segment.limit
         if begun > segment.paid:
             self._pay(begun)
 
     def _pay(self, steps: int) -> None:
-        segment = self.segment
-        assert segment is not None
-        paid = segment.paid
-        for rank in self._decoding:
-            rank.pool.take(rank.blocks_in(steps) - rank.blocks_in(paid))
+        segment, rank = self._segment, self.rank
+        rank.pool.take(rank.blocks_in(steps) - rank.blocks_in(segment.paid))
         segment.paid = steps
 
-    def _refit(self, now: float) -> None:
+    def _refit(self) -> None:
         """Blocks were taken from outside: the batch may now run out of them sooner."""
-        segment = self.segment
-        assert segment is not None
-        begun = max(segment.paid, 1)
-        limit = max(begun, self._horizon(begun))
+        segment = self._segment
+        limit = max(segment.paid, self._horizon(segment.paid))
         if limit < segment.limit:
             segment.limit = limit
             self.next_s = segment.at(limit)
@@ -254,9 +267,10 @@ class Instance:
         """Complete the step or segment that ends now and begin the next one."""
         segment = self.segment
         if segment is not None:
-            if segment.paid < segment.limit:
-                self._pay(segment.limit)
-            if not self._must_change(segment.limit):
+            limit = segment.limit
+            if segment.paid < limit:
+                self._pay(limit)
+            if not self._must_change(limit):
                 self._extend()
                 return
             self._close(now)
@@ -266,27 +280,31 @@ class Instance:
 
     def _must_change(self, steps: int) -> bool:
         """Return whether the batch differs in the step after ``steps`` steps of the segment."""
-        if self.extra_s:
+        rank = self.rank
+        if rank.next_finish - rank.steps <= steps or self.extra_s:
             return True
-        for rank in self._decoding:
-            if rank.finish_in() <= steps or rank.cross_in() <= steps:
-                return True
-            rank.hold = rank.blocks_in(steps + 1) - rank.blocks_in(steps)
-            if rank.hold > rank.pool.available:
-                return True
-        for rank in self.ranks:
-            if rank.ready and rank.running < rank.max_seqs:
-                return True
-            if rank.swapped and self._fits(rank, rank.swapped[0]):
-                return True
-            if (rank.waiting or rank.partial) and self.batcher.choose(rank)[0]:
-                return True
-        return len(self.ranks) > 1 and self._branch_in() <= steps
+        if rank.ready and rank.running < rank.max_seqs:
+            return True
+        return self._ranks_change(steps)
+
+    def _ranks_change(self, steps: int) -> bool:
+        rank = self.rank
+        if rank.cross_in() <= steps:
+            return True
+        return self._rank_changes(rank, steps)
+
+    def _rank_changes(self, rank: Rank, steps: int) -> bool:
+        """Return whether one domain runs out of blocks, or can let something in."""
+        rank.hold = rank.blocks_in(steps + 1) - rank.blocks_in(steps)
+        if rank.hold > rank.pool.available:
+            return True
+        if rank.swapped and self._fits(rank, rank.swapped[0]):
+            return True
+        return bool((rank.waiting or rank.partial) and self.batcher.choose(rank)[0])
 
     def _extend(self) -> None:
         """Nothing changes at this boundary: go on with the same segment."""
-        segment = self.segment
-        assert segment is not None
+        segment = self._segment
         steps = segment.limit
         if steps + 1 > segment.paid:
             self._pay(steps + 1)
@@ -298,71 +316,52 @@ class Instance:
 
         ``begun`` steps have their blocks; the next ones take from what is available now.
         """
-        limit = 1 << 60
-        for rank in self._decoding:
-            limit = min(limit, rank.finish_in(), rank.cross_in())
-        for rank in self._decoding:
-            if rank.pool.available < rank.blocks_in(limit) - rank.blocks_in(begun):
-                within = rank.steps_within(rank.pool.available + rank.blocks_in(begun), limit)
-                limit = min(limit, within)
-        if len(self.ranks) > 1:
-            limit = min(limit, self._branch_in())
-        return limit
+        rank = self.rank
+        limit = rank.next_finish - rank.steps
+        if not rank.plain:
+            limit = min(limit, rank.cross_in())
+        return self._affordable(rank, begun, limit)
 
-    def _branch_in(self) -> int:
-        """Return after how many steps another DP rank becomes the slowest."""
-        point = self._point
-        values = [_rank_line(p, r) for p, r in zip(point.ranks, self.ranks, strict=True)]
-        top, slope = max(values)
-        limit = 1 << 60
-        for value, other in values:
-            if other > slope:
-                limit = min(limit, int((top - value) / (other - slope)) + 1)
-        return limit
+    def _affordable(self, rank: Rank, begun: int, limit: int) -> int:
+        """Return how many of ``limit`` steps the blocks last, ``begun`` of them being paid."""
+        available = rank.pool.available
+        if (limit // rank.block_tokens + 1) * rank.running <= available:
+            return limit
+        return rank.steps_within(available + rank.blocks_in(begun), limit)
 
     def _close(self, now: float) -> None:
         """Record the segment that ends now, count its steps, and let finished requests go."""
-        segment, point = self.segment, self._point
-        assert segment is not None
+        segment, point, rank = self._segment, self._point, self.rank
         steps = segment.limit
         if segment.paid != steps:
             raise InvariantViolated("L2", f"{segment.paid} steps have blocks, {steps} were done")
         self.segment = None
-        if len(self.ranks) == 1:
-            rank = self._rank
-            batch = rank.running
-            flops = _sum(point.flops_const, point.flops_slopes, rank, steps)
-            nbytes = _sum(point.bytes_const, point.bytes_slopes, rank, steps)
-            bound = point.bound_by
-        else:
-            batch, flops, nbytes, bound = self._totals(point, steps)
-        self._note_second(segment.at, steps)
-        last_s = segment.first_s + (steps - 1) * segment.slope_s
+        flops, nbytes = work_of(point, rank, steps)
+        self._end_segment(segment, now, rank.running, point.bound_by, flops, nbytes)
+        rank.advance(steps)
+        if rank.next_finish <= rank.steps:
+            self._end_finished(rank, now)
+
+    def _end_segment(
+        self, segment: Segment, now: float, batch: int, bound: str, flops: float, nbytes: float
+    ) -> None:
+        steps = segment.limit
+        start_s, first_s = segment.start_s, segment.first_s
+        if self._fresh:
+            self._note_second(segment.at(1), segment.at(2) if steps > 1 else NAN)
         self._row(
-            segment.start_s,
-            now - segment.start_s,
+            start_s,
+            now - start_s,
             steps,
             batch,
-            segment.first_s,
-            last_s,
+            first_s,
+            first_s + (steps - 1) * segment.slope_s,
             0,
             batch * steps,
             bound,
             flops,
             nbytes,
         )
-        for rank in self._decoding:
-            rank.advance(steps)
-        self._end_finished(now)
-
-    def _totals(self, point: RanksPoint, steps: int) -> tuple[int, float, float, str]:
-        batch = sum(rank.running for rank in self.ranks)
-        flops = point.flops_common * steps
-        nbytes = point.bytes_common * steps
-        for part, rank in zip(point.ranks, self.ranks, strict=True):
-            flops += _sum(part.flops_const, part.flops_slopes, rank, steps)
-            nbytes += _sum(part.bytes_const, part.bytes_slopes, rank, steps)
-        return batch, flops, nbytes, point.ranks[0].bound_by
 
     def _row(
         self,
@@ -379,11 +378,14 @@ class Instance:
         nbytes: float,
     ) -> None:
         self.busy_s += duration_s
-        used = total = 0
-        for rank in self.ranks:
-            used += rank.pool.total - rank.pool.available
-            total += rank.pool.total
-        stall_s = start_s - self.last_decode_s if decode_tokens else 0.0
+        total, available = self._blocks()
+        joined = len(self._joined)
+        stall_s = 0.0
+        if decode_tokens:
+            # Those who were in the batch before have waited since its last decode step.
+            stall_s = start_s - self.last_decode_s if batch > joined else 0.0
+            self.last_decode_s = start_s + duration_s
+            self._joined = []
         self.record(
             (
                 self.pool_id,
@@ -392,8 +394,8 @@ class Instance:
                 duration_s,
                 steps,
                 batch,
-                len(self._joined),
-                stall_s if stall_s > 0.0 else 0.0,
+                joined,
+                stall_s,
                 first_s,
                 last_s,
                 prefill_tokens,
@@ -401,36 +403,34 @@ class Instance:
                 _BOUND[bound],
                 flops,
                 nbytes,
-                used,
+                total - available,
                 total,
             )
         )
-        if decode_tokens:
-            self.last_decode_s = start_s + duration_s
-            self._joined = []
 
-    def _note_second(self, at: Callable[[int], float], steps: int) -> None:
+    def _blocks(self) -> tuple[int, int]:
+        pool = self.rank.pool
+        return pool.total, pool.available
+
+    def _note_second(self, first_end_s: float, second_end_s: float) -> None:
         """Note when recently joined requests emit their second token."""
-        if not self._fresh:
-            return
         later = []
         for seq in self._fresh:
             if seq.join_id == 0:
                 continue
-            if seq.first_s < at(1):
-                seq.second_s = at(1)
-            elif steps >= 2:
-                seq.second_s = at(2)
+            if seq.first_s < first_end_s:
+                seq.second_s = first_end_s
+            elif second_end_s == second_end_s:
+                seq.second_s = second_end_s
             else:
                 later.append(seq)
         self._fresh = later
 
-    def _end_finished(self, now: float) -> None:
-        for rank in self._decoding:
-            for seq in rank.finished():
-                self._leave(rank, seq)
-                seq.out = int(self.osl[seq.rid])
-                self._finish(seq, now)
+    def _end_finished(self, rank: Rank, now: float) -> None:
+        for seq in rank.finished():
+            self._leave(rank, seq)
+            seq.out = self.osl[seq.rid]
+            self._finish(seq, now)
 
     def _finish(self, seq: Seq, now: float) -> None:
         """Let the blocks go at once, so that the next step can use them."""
@@ -441,50 +441,51 @@ class Instance:
 
     def _leave(self, rank: Rank, seq: Seq) -> None:
         """Take ``seq`` out of the batch and count the blocks that it has grown to."""
-        context = rank.context(seq)
+        context = seq.base + rank.steps
         rank.leave(seq)
         if not rank.rules.reserve_output:
             # ``blocks`` held, while it ran, what it has beside the blocks of its tokens.
-            seq.blocks += blocks_for(context - 1, rank.block_tokens)
+            seq.blocks += -(-(context - 1) // rank.block_tokens)
 
     def _enter(self, rank: Rank, seq: Seq, context: int, left: int) -> None:
         rank.join(seq, context, left)
         if not rank.rules.reserve_output:
-            seq.blocks -= blocks_for(context - 1, rank.block_tokens)
+            seq.blocks -= -(-(context - 1) // rank.block_tokens)
         self._joined.append(seq)
 
     # -- the next step -----------------------------------------------------------------------
 
     def _start(self, now: float) -> None:
         """Compose the next step from what is here, or fall idle."""
-        chunks: list[tuple[Seq, int]] = []
-        decoding: list[Rank] = []
-        for rank in self.ranks:
-            if rank.swapped:
-                self._swap_in(rank)
-            if rank.ready:
-                self._admit_ready(rank)
-            if rank.running:
-                self._make_room(rank, now)
-                rank.hold = rank.blocks_in(1)
-            else:
-                rank.hold = 0
-            if rank.waiting or rank.partial:
-                found, decode = self.batcher.choose(rank)
-                for seq, tokens in found:
-                    chunks.append(self._begin_chunk(rank, seq, tokens, now))  # type: ignore[arg-type]
-            else:
-                decode = True
-            if decode and rank.running:
-                decoding.append(rank)
-            rank.hold = 0
-        self._decoding = decoding
-        if chunks or (self.extra_s and decoding):
-            self._begin_mixed(chunks, now)
-        elif decoding:
+        rank = self.rank
+        decode = self._settle(rank, now)
+        chunks: list[tuple[Seq, int]] | None = None
+        if rank.waiting or rank.partial:
+            found, decode = self.batcher.choose(rank)
+            if found:
+                chunks = [self._begin_chunk(rank, seq, n, now) for seq, n in found]  # type: ignore[arg-type]
+        self._decode = decode and rank.running > 0
+        if chunks or (self.extra_s and self._decode):
+            self._begin_mixed(chunks or [], now)
+        elif self._decode:
             self._begin_segment(now)
         else:
             self.next_s = INFINITY
+
+    def _settle(self, rank: Rank, now: float) -> bool:
+        """Bring in who is ready, preempt who has no blocks; hold those of the next step."""
+        if rank.swapped:
+            self._swap_in(rank)
+        if rank.ready:
+            self._admit_ready(rank)
+        rank.hold = 0
+        if rank.running:
+            need = rank.next_need()
+            while need > rank.pool.available:
+                self._preempt(rank, rank.victim())
+                need = rank.next_need()
+            rank.hold = need
+        return True
 
     def _admit_ready(self, rank: Rank) -> None:
         """Let sequences whose KV is here join the batch while there are slots."""
@@ -493,9 +494,8 @@ class Instance:
             seq = ready.popleft()
             if seq.gone:
                 continue
-            left = int(self.osl[seq.rid]) - seq.out
             # Context of the next step: everything stored, and the token that is fed in.
-            self._enter(rank, seq, seq.done + 1, left)
+            self._enter(rank, seq, seq.done + 1, self.osl[seq.rid] - seq.out)
 
     def _begin_chunk(self, rank: Rank, seq: Seq, tokens: int, now: float) -> tuple[Seq, int]:
         if rank.waiting and rank.waiting[0] is seq:
@@ -509,41 +509,31 @@ class Instance:
             if seq.prefill_start_s != seq.prefill_start_s:
                 seq.prefill_start_s = now
                 seq.prefill_instance = self.index
-        return seq, min(tokens, seq.prompt - seq.done)
+        left = seq.prompt - seq.done
+        return seq, tokens if tokens < left else left
 
     def _begin_mixed(self, chunks: list[tuple[Seq, int]], now: float) -> None:
-        for rank in self._decoding:
-            rank.pool.take(rank.blocks_in(1))
-        shapes = [(tokens, seq.done) for seq, tokens in chunks]
-        if len(self.ranks) == 1:
-            rank = self._rank
-            on = bool(self._decoding)
-            cost = self.model.step(shapes, rank.running if on else 0, rank.sums if on else rank.zeros)
-        else:
-            cost = self.model.step_ranks(self._loads(chunks))
+        cost = self._mixed_cost(chunks)
         self._chunks = chunks
         self._step = cost
         self._step_s = now
         end = now + (cost.time_s + self.extra_s)
         self.extra_s = 0.0
         self.next_s = end
-        for seq in self._joined:
-            if self._decoding:
+        if self._decode and self._joined:
+            for seq in self._joined:
                 self._note_join(seq, now, end)
         if self.watch_chunks:
             for seq, tokens in chunks:
                 self.outcomes.append((STARTED, seq, end, tokens))
 
-    def _loads(self, chunks: list[tuple[Seq, int]]) -> list[RankLoad]:
-        from hetsim.costs import RankLoad
-
-        loads = []
-        for rank in self.ranks:
-            mine = tuple((n, seq.done) for seq, n in chunks if seq.rank is rank)
-            on = rank in self._decoding
-            sums = tuple(rank.sums if on else rank.zeros)
-            loads.append(RankLoad(mine, rank.running if on else 0, sums))
-        return loads
+    def _mixed_cost(self, chunks: list[tuple[Seq, int]]) -> StepCost:
+        rank = self.rank
+        shapes = [(tokens, seq.done) for seq, tokens in chunks]
+        if not self._decode:
+            return self.model.step(shapes, 0, rank.zeros)
+        rank.pool.take(rank.hold)
+        return self.model.step(shapes, rank.running, rank.sums)
 
     def _note_join(self, seq: Seq, start_s: float, first_end_s: float) -> None:
         """A sequence takes its first decode step (again): note the gap that its user sees."""
@@ -559,31 +549,24 @@ class Instance:
             seq.last_s = NAN
 
     def _begin_segment(self, now: float) -> None:
-        if len(self.ranks) == 1:
-            rank = self._rank
-            point = self.model.decode(rank.running)
-            sums, grow, slopes = rank.sums, rank.grow, point.slopes_s
-            if len(slopes) == 1:
-                first = point.const_s + slopes[0] * sums[0]
-                slope = slopes[0] * grow[0]
-            else:
-                first, slope = point.const_s, 0.0
-                for i, rate in enumerate(slopes):
-                    first += rate * sums[i]
-                    slope += rate * grow[i]
-            self._point = point
-        else:
-            ranks = self.model.decode_ranks(tuple(rank.running for rank in self.ranks))
-            self._point = ranks
-            top, slope = max(
-                _rank_line(p, r) for p, r in zip(ranks.ranks, self.ranks, strict=True)
-            )
-            first = ranks.common_s + top
-        segment = self.segment = Segment(now, first, slope)
-        for rank in self._decoding:
-            rank.pool.take(rank.blocks_in(1))
-        segment.limit = 1 if self.stepwise else max(1, self._horizon(1))
-        self.next_s = segment.at(segment.limit)
+        rank = self.rank
+        point = self._point = self.model.decode(rank.running)
+        sums, grow, slopes = rank.sums, rank.grow, point.slopes_s
+        first, slope = point.const_s, 0.0
+        for i, rate in enumerate(slopes):
+            first += rate * sums[i]
+            slope += rate * grow[i]
+        rank.pool.take(rank.hold)
+        self._open(now, first, slope)
+
+    def _open(self, now: float, first_s: float, slope_s: float) -> None:
+        segment = self.segment = self._segment
+        segment.start_s = now
+        segment.first_s = first_s
+        segment.slope_s = slope_s
+        segment.paid = 1
+        limit = segment.limit = 1 if self.stepwise else max(1, self._horizon(1))
+        self.next_s = segment.at(limit)
         if self._joined:
             end = segment.at(1)
             for seq in self._joined:
@@ -593,11 +576,14 @@ class Instance:
         """End a step with prompt chunks."""
         cost = self._step
         self._step = None
-        prefill = sum(tokens for _, tokens in self._chunks)
-        batch = sum(rank.running for rank in self._decoding)
+        chunks, self._chunks = self._chunks, []
+        prefill = 0
+        for _, tokens in chunks:
+            prefill += tokens
+        batch = self._decoding() if self._decode else 0
         duration = now - self._step_s
-        if self._decoding:
-            self._note_second(lambda _: now, 1)
+        if batch and self._fresh:
+            self._note_second(now, NAN)
         self._row(
             self._step_s,
             duration,
@@ -611,10 +597,8 @@ class Instance:
             cost.flops,
             cost.bytes,
         )
-        for rank in self._decoding:
-            rank.advance(1)
-        chunks, self._chunks = self._chunks, []
-        self._end_finished(now)
+        if batch:
+            self._advance_one(now)
         for seq, tokens in chunks:
             if seq.gone:
                 continue
@@ -623,6 +607,15 @@ class Instance:
             if seq.done >= seq.prompt:
                 seq.rank.partial.remove(seq)
                 self._prefilled(seq, now)
+
+    def _decoding(self) -> int:
+        return self.rank.running
+
+    def _advance_one(self, now: float) -> None:
+        rank = self.rank
+        rank.advance(1)
+        if rank.next_finish <= rank.steps:
+            self._end_finished(rank, now)
 
     def _prefilled(self, seq: Seq, now: float) -> None:
         """The whole prompt is in the KV cache: decode here, or hand it off."""
@@ -633,7 +626,7 @@ class Instance:
         if not self.keeps and seq.landed_s != seq.landed_s:
             self.outcomes.append((PREFILLED, seq, now, 0))
             return
-        osl = int(self.osl[seq.rid])
+        osl = self.osl[seq.rid]
         if osl > 0:
             seq.out += 1
         if seq.first_s != seq.first_s:
@@ -648,32 +641,27 @@ class Instance:
 
     # -- running out of blocks ---------------------------------------------------------------
 
-    def _make_room(self, rank: Rank, now: float) -> None:
-        """Preempt the last to join until the next step of the others has its blocks."""
-        while rank.running and rank.blocks_in(1) > rank.pool.available:
-            seq = rank.victim()
-            self._preempt(rank, seq, now)
-
-    def _preempt(self, rank: Rank, seq: Seq, now: float) -> None:
+    def _preempt(self, rank: Rank, seq: Seq) -> None:
         left = rank.left(seq)
         if seq in self._joined:
             self._joined.remove(seq)
-        if seq.decode_start_s == seq.decode_start_s and seq.last_s != seq.last_s:
+        elif seq.last_s != seq.last_s:
             seq.last_s = self.last_decode_s
-        self._leave(rank, seq)
-        seq.out = int(self.osl[seq.rid]) - left
+        context = seq.base + rank.steps
+        rank.forget(seq)
+        if not rank.rules.reserve_output:
+            seq.blocks += -(-(context - 1) // rank.block_tokens)
+        seq.out = self.osl[seq.rid] - left
         seq.preempted += 1
         self.preemptions += 1
-        stored = rank.context(seq) - 1
+        blocks = seq.blocks
+        rank.free(seq)
         if self.swap_s_per_block is not None:
-            self.extra_s += seq.blocks * self.swap_s_per_block
-            rank.free(seq)
-            seq.done = stored
+            self.extra_s += blocks * self.swap_s_per_block
+            seq.done = context - 1
             seq.rank = rank
             rank.swapped.append(seq)
             return
-        rank.free(seq)
-        seq.rank = None
         seq.prompt = seq.isl + max(0, seq.out)
         seq.done = seq.cached = 0
         rank.waiting.appendleft(seq)
@@ -681,7 +669,7 @@ class Instance:
 
     def _fits(self, rank: Rank, seq: Seq) -> bool:
         blocks = blocks_for(seq.done + 1, rank.block_tokens) + rank.rules.fixed_blocks
-        return rank.running < rank.max_seqs and blocks + rank.blocks_in(1) <= rank.pool.available
+        return rank.running < rank.max_seqs and blocks + rank.next_need() <= rank.pool.available
 
     def _swap_in(self, rank: Rank) -> None:
         assert self.swap_s_per_block is not None
@@ -691,9 +679,16 @@ class Instance:
             rank.pool.take(blocks)
             seq.blocks = blocks
             self.extra_s += blocks * self.swap_s_per_block
-            self._enter(rank, seq, seq.done + 1, int(self.osl[seq.rid]) - seq.out)
+            self._enter(rank, seq, seq.done + 1, self.osl[seq.rid] - seq.out)
 
     # -- what routers see --------------------------------------------------------------------
+
+    @property
+    def step_s(self) -> float:
+        """Duration of the step in flight; 0 when idle."""
+        if self.segment is not None:
+            return self._segment.first_s
+        return self.next_s - self._step_s if self._step is not None else 0.0
 
     @property
     def queued_tokens(self) -> int:
@@ -712,19 +707,12 @@ class Instance:
 _BOUND = {name: code for code, name in enumerate(BOUNDS)}
 
 
-def _rank_line(point: DecodePoint, rank: Rank) -> tuple[float, float]:
-    """Return (time of the next step, its growth per step) of one DP rank."""
-    value, slope = point.const_s, 0.0
-    for i, rate in enumerate(point.slopes_s):
-        value += rate * rank.sums[i]
-        slope += rate * rank.grow[i]
-    return value, slope
-
-
-def _sum(const: float, slopes: tuple[float, ...], rank: Rank, steps: int) -> float:
-    """Return the total of an affine quantity over ``steps`` decode steps."""
-    total = const * steps
+def work_of(point: DecodePoint, rank: Rank, steps: int) -> tuple[float, float]:
+    """Return FLOPs and bytes of ``steps`` decode steps of a batch, in closed form."""
+    flops, nbytes = point.flops_const * steps, point.bytes_const * steps
     pairs = 0.5 * steps * (steps - 1)
-    for i, rate in enumerate(slopes):
-        total += rate * (rank.sums[i] * steps + rank.grow[i] * pairs)
-    return total
+    for i, total in enumerate(rank.sums):
+        read = total * steps + rank.grow[i] * pairs
+        flops += point.flops_slopes[i] * read
+        nbytes += point.bytes_slopes[i] * read
+    return flops, nbytes

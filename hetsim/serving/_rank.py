@@ -14,7 +14,9 @@ from hetsim.kv import BlockPool, blocks_for
 from hetsim.serving._seq import Seq
 from hetsim.spec import spec
 
-__all__ = ["Rank", "RankRules"]
+__all__ = ["NEVER", "Rank", "RankRules"]
+
+NEVER = 1 << 60
 
 
 @spec
@@ -54,7 +56,9 @@ class Rank:
         "max_seqs",
         "max_tokens",
         "members",
+        "next_finish",
         "partial",
+        "plain",
         "pool",
         "queued",
         "ready",
@@ -92,11 +96,15 @@ class Rank:
         """Decode steps done, ever."""
         self.sums = [0] * len(rules.windows)
         """Context tokens read by the next decode step, per window."""
+        self.plain = rules.windows == (None,)
+        """No windows: one context sum."""
         self.zeros = (0,) * len(rules.windows)
         self.grow = [0] * len(rules.windows)
         """Sequences whose context still grows inside that window."""
         self.hold = 0
         """Blocks that the running batch needs for its next step."""
+        self.next_finish = NEVER
+        """Step count at which the next sequence ends."""
         self._phases = [0] * rules.block_tokens
         self._finish: list[tuple[int, int, Seq]] = []
         self._crossings: list[tuple[int, int, int, Seq]] = []
@@ -185,10 +193,13 @@ class Rank:
         seq.base = context - steps
         self.members[seq.rid] = seq
         self.running += 1
-        heappush(self._finish, (steps + left, self._joins, seq))
+        at = steps + left
+        heappush(self._finish, (at, self._joins, seq))
+        if at < self.next_finish:
+            self.next_finish = at
         if not self.rules.reserve_output:
             self._phases[(context - 1 - steps) % self.block_tokens] += 1
-        if len(self.sums) == 1 and self.rules.windows[0] is None:
+        if self.plain:
             self.sums[0] += context
             self.grow[0] += 1
             return
@@ -213,27 +224,30 @@ class Rank:
         self.running -= 1
         if not self.rules.reserve_output:
             self._phases[(seq.base - 1) % self.block_tokens] -= 1
+        seq.join_id = 0
+        if self.plain:
+            self.sums[0] -= context
+            self.grow[0] -= 1
+            return
         for index, window in enumerate(self.rules.windows):
             if window is None or context < window:
                 self.sums[index] -= context
                 self.grow[index] -= 1
             else:
                 self.sums[index] -= window
-        seq.join_id = 0
-
-    def finish_in(self) -> int:
-        """Return the steps until the next sequence ends; a large number if none runs."""
-        heap = self._finish
-        while heap and heap[0][2].join_id != heap[0][1]:
-            heappop(heap)
-        return heap[0][0] - self.steps if heap else 1 << 60
 
     def cross_in(self) -> int:
         """Return the steps until a sequence stops growing inside a window."""
         heap = self._crossings
         while heap and heap[0][3].join_id != heap[0][1]:
             heappop(heap)
-        return heap[0][0] - self.steps if heap else 1 << 60
+        return heap[0][0] - self.steps if heap else NEVER
+
+    def next_need(self) -> int:
+        """Return the blocks that the batch takes for its next decode step."""
+        if self.rules.reserve_output:
+            return 0
+        return self._phases[-self.steps % self.block_tokens]
 
     def blocks_in(self, steps: int) -> int:
         """Return the blocks that the batch takes over the next ``steps`` decode steps."""
@@ -270,14 +284,16 @@ class Rank:
         self.steps += steps
         if len(self.sums) == 1:
             self.sums[0] += self.grow[0] * steps
-            if not self._crossings:
-                return
         else:
             for index, growing in enumerate(self.grow):
                 self.sums[index] += growing * steps
+        if self._crossings:
+            self._cross()
+
+    def _cross(self) -> None:
         heap = self._crossings
         while heap and (heap[0][0] <= self.steps or heap[0][3].join_id != heap[0][1]):
-            at, join_id, index, seq = heappop(heap)
+            _, join_id, index, seq = heappop(heap)
             if seq.join_id == join_id:
                 self.grow[index] -= 1
 
@@ -289,7 +305,16 @@ class Rank:
             _, join_id, seq = heappop(heap)
             if seq.join_id == join_id:
                 ended.append(seq)
+        self.next_finish = heap[0][0] if heap else NEVER
         return ended
+
+    def forget(self, seq: Seq) -> None:
+        """Take ``seq`` out of the batch before its end: its entry in the heap is stale now."""
+        self.leave(seq)
+        heap = self._finish
+        while heap and heap[0][2].join_id != heap[0][1]:
+            heappop(heap)
+        self.next_finish = heap[0][0] if heap else NEVER
 
     def left(self, seq: Seq) -> int:
         """Return the steps that ``seq`` has still to do, by a walk (preemptions are rare)."""

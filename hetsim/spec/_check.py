@@ -6,10 +6,11 @@ import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import lru_cache
-from typing import Annotated, Any, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeVar, Union, get_args, get_type_hints
 
 from pydantic import (
     BeforeValidator,
+    Field,
     PlainSerializer,
     TypeAdapter,
     ValidationError,
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from hetsim.errors import Problem, ScenarioError, nearest
+from hetsim.spec._decorator import kinds, lookup
 from hetsim.spec._yaml import Marks, dotted
 from hetsim.units import parse_quantity
 
@@ -31,6 +33,9 @@ __all__ = [
     "build",
     "json_schema",
     "quantity",
+    "real",
+    "tagged",
+    "whole",
 ]
 
 T = TypeVar("T")
@@ -65,6 +70,22 @@ Watts = quantity("watt", example="700 W")
 UsdPerHour = quantity("USD/hour", example="2.5 USD/h")
 
 
+def whole(*, at_least: int, at_most: int) -> Any:
+    """Return an annotated int within bounds, both included."""
+    return Annotated[int, Field(ge=at_least, le=at_most)]
+
+
+def real(*, above: float, at_most: float | None = None) -> Any:
+    """Return an annotated plain number greater than ``above`` and not above ``at_most``."""
+    return Annotated[float, Field(gt=above, le=at_most)]
+
+
+def tagged(family: str) -> Any:
+    """Return the union of all members of ``family`` so far, told apart by their ``kind``."""
+    members = tuple(lookup(family, kind) for kind in kinds(family))
+    return Annotated[Union[members], Field(discriminator="kind")]  # noqa: UP007 (made at run time)
+
+
 @lru_cache(maxsize=256)
 def _adapter(cls: Any) -> TypeAdapter[Any]:
     return TypeAdapter(cls)
@@ -97,7 +118,7 @@ def _problems(
 ) -> list[Problem]:
     problems = []
     for item in error.errors(include_url=False):
-        path = _user_path(item["loc"], data)
+        path = _user_path(item["loc"], data, missing=item["type"] == "missing")
         message = _message(item)
         if item["type"] == "unexpected_keyword_argument":
             message = f"unknown key; {nearest(str(path[-1]), _keys_at(cls, item['loc'][:-1]))}"
@@ -122,14 +143,15 @@ def _inside(kind: Any, part: int | str) -> list[Any]:
         hints = get_type_hints(kind, include_extras=False)
         if part in hints:
             return _dataclasses(hints[str(part)])
-        return [kind] if part in (getattr(kind, "__name__", ""), _tag(kind)) else []
-    return _dataclasses(kind)
+        return [kind] if part in (getattr(kind, "__name__", ""), *_tags(kind)) else []
+    members = _dataclasses(kind)
+    return [one for one in members if part in (one.__name__, *_tags(one))] or members
 
 
-def _tag(kind: Any) -> str:
-    hint = get_type_hints(kind).get("kind")
-    words = get_args(hint)
-    return str(words[0]) if words else ""
+def _tags(kind: Any) -> list[str]:
+    """Return the words that can tell a union member: its fields of one literal word."""
+    hints = get_type_hints(kind).values()
+    return [str(get_args(hint)[0]) for hint in hints if len(get_args(hint)) == 1]
 
 
 def _dataclasses(hint: Any) -> list[Any]:
@@ -138,7 +160,9 @@ def _dataclasses(hint: Any) -> list[Any]:
     return [found for inner in get_args(hint) for found in _dataclasses(inner)]
 
 
-def _user_path(loc: tuple[int | str, ...], data: Any) -> tuple[int | str, ...]:
+def _user_path(
+    loc: tuple[int | str, ...], data: Any, *, missing: bool
+) -> tuple[int | str, ...]:
     """Drop the parts that pydantic adds for union branches and are not in the user's data."""
     path: list[int | str] = []
     here = data
@@ -150,7 +174,7 @@ def _user_path(loc: tuple[int | str, ...], data: Any) -> tuple[int | str, ...]:
         elif isinstance(here, list) and isinstance(part, int) and part < len(here):
             here = here[part]
             path.append(part)
-        elif last and isinstance(here, dict):
+        elif last and missing:
             path.append(part)
     return tuple(path)
 
@@ -165,7 +189,7 @@ def _line(path: tuple[int | str, ...], marks: Marks) -> int | None:
 _PLAIN: dict[str, Callable[[dict[str, Any]], str]] = {
     "missing": lambda item: "is missing",
     "value_error": lambda item: str(item["ctx"]["error"]),
-    "union_tag_not_found": lambda item: "needs a 'kind'",
+    "union_tag_not_found": lambda item: f"needs a {item['ctx']['discriminator']}",
     "dataclass_type": lambda item: f"must be a mapping of keys to values, not {item['input']!r}",
     "finite_number": lambda item: f"must be a finite number, not {item['input']!r}",
 }

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from hetsim.engine import Alarm
-from hetsim.serving import FINISHED, PREFILLED, Instance, Rank, Seq
+from hetsim.serving import FINISHED, PREFILLED, Instance, Lockstep, Rank, Seq
 from hetsim.spec import lookup
 from hetsim.stages._plan import PoolPlan
 from hetsim.stages._world import REJECTED, TIMED_OUT, World
@@ -27,8 +27,9 @@ class PoolStage:
         self.on_decoded: Callable[[Instance, Seq, float], None] | None = None
         batcher = lookup("batcher", plan.batcher)()
         recorder = world.recorder
+        kind = Lockstep if plan.ranks > 1 else Instance
         self.instances = [
-            Instance(
+            kind(
                 index,
                 pool_id,
                 [Rank(r, plan.blocks, plan.rules) for r in range(plan.ranks)],
