@@ -1,0 +1,43 @@
+# Every target sets up what it needs: a bare clone and Python 3.11 are enough.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+DEV := $(VENV)/.dev
+
+.PHONY: demo test test-all check lint bench clean
+
+$(READY): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -e .
+	touch $(READY)
+
+$(DEV): $(READY)
+	$(BIN)/python -m pip install --quiet -e '.[dev,tables]'
+	touch $(DEV)
+
+demo: $(READY)  ## one heterogeneous prefill-decode cluster, simulated
+	$(BIN)/hetsim run quickstart
+
+test: $(DEV)  ## quick tests, then a fixed sample of the slow ones
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -m "not slow and not nightly"
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -m "slow and not nightly"
+
+test-all: $(DEV)  ## everything, the long explorations included
+	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q
+
+lint: $(DEV)
+	$(BIN)/ruff format --check hetsim tests benchmarks
+	$(BIN)/ruff check hetsim tests benchmarks
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint  ## what every commit must pass
+	$(BIN)/python -m pytest -q -m "not slow and not nightly"
+
+bench: $(DEV)  ## cost per request, in bare SimPy timeouts
+	$(BIN)/python -m pytest -q benchmarks --benchmark-only
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,61 @@
+"""The serving benchmark client of vLLM, which SGLang's follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from hetsim.spec import spec
+from hetsim.workload._types import Count, Positive, RequestsPerSecond, refuse
+from hetsim.workload._workload import Workload
+from hetsim.workload.arrivals.all_at_once import AllAtOnce
+from hetsim.workload.arrivals.gamma import Gamma
+from hetsim.workload.arrivals.poisson import Poisson
+from hetsim.workload.lengths import Lengths
+from hetsim.workload.loads.closed_loop import KeyedLoop
+from hetsim.workload.loads.open_loop import open_table
+
+__all__ = ["VllmBench"]
+
+
+@spec(kind="vllm_bench", family="workload")
+class VllmBench:
+    """``requests`` prompts at ``rate``; without a rate all at once, as ``--request-rate inf``.
+
+    ``burstiness`` is the gamma shape of the gaps (1 is Poisson, below 1 bursty; CV is
+    burstiness^-1/2). ``max_concurrency`` without a rate makes it a closed loop.
+    Source: vLLM ``bench serve``, options ``--request-rate``, ``--burstiness``,
+    ``--max-concurrency``.
+    """
+
+    kind: Literal["vllm_bench"] = "vllm_bench"
+    requests: Count
+    input: Lengths
+    output: Lengths
+    rate: RequestsPerSecond | None = None
+    burstiness: Positive = 1.0
+    max_concurrency: Count | None = None
+
+    def __post_init__(self) -> None:
+        both = self.rate is not None and self.max_concurrency is not None
+        refuse(
+            (both, "a rate together with max_concurrency is not modelled; state one of them"),
+            (not 2e-3 <= self.burstiness <= 1e4, "burstiness must lie between 0.002 and 10000"),
+        )
+
+    def build(self, seed: int, base_dir: Path) -> Workload:
+        """Return the table, or the loop if there is a limit on concurrency."""
+        laws = (self.input, self.output)
+        if self.max_concurrency is not None:
+            ready = (self.input.resolve(base_dir), self.output.resolve(base_dir))
+            loop = KeyedLoop(self.max_concurrency, self.requests, ready, seed)
+            return Workload("vllm_bench", loop=loop)
+        table = open_table(self._arrivals(), self.requests, laws, seed, base_dir)
+        return Workload("vllm_bench", table=table)
+
+    def _arrivals(self) -> Poisson | Gamma | AllAtOnce:
+        if self.rate is None:
+            return AllAtOnce()
+        if self.burstiness == 1:
+            return Poisson(rate=self.rate)
+        return Gamma(rate=self.rate, cv=self.burstiness**-0.5)
