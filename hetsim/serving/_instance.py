@@ -96,6 +96,8 @@ class Instance:
         "segment",
         "stepwise",
         "swap_s_per_block",
+        "wake",
+        "wake_s",
         "watch_chunks",
     )
 
@@ -132,6 +134,9 @@ class Instance:
         self.swap_s_per_block = swap_s_per_block
         """Seconds to move a block to host memory; None = preempt by recompute."""
         self.next_s = INFINITY
+        self.wake: Any = None
+        """What the driver has on its clock for this instance, and when it is due."""
+        self.wake_s = INFINITY
         self.load = 0
         """Requests inside."""
         self.segment: Segment | None = None
@@ -349,64 +354,41 @@ class Instance:
         start_s, first_s = segment.start_s, segment.first_s
         if self._fresh:
             self._note_second(segment.at(1), segment.at(2) if steps > 1 else NAN)
-        self._row(
-            start_s,
-            now - start_s,
-            steps,
-            batch,
-            first_s,
-            first_s + (steps - 1) * segment.slope_s,
-            0,
-            batch * steps,
-            bound,
-            flops,
-            nbytes,
-        )
-
-    def _row(
-        self,
-        start_s: float,
-        duration_s: float,
-        steps: int,
-        batch: int,
-        first_s: float,
-        last_s: float,
-        prefill_tokens: int,
-        decode_tokens: int,
-        bound: str,
-        flops: float,
-        nbytes: float,
-    ) -> None:
-        self.busy_s += duration_s
-        total, available = self._blocks()
         joined = len(self._joined)
-        stall_s = 0.0
-        if decode_tokens:
-            # Those who were in the batch before have waited since its last decode step.
-            stall_s = start_s - self.last_decode_s if batch > joined else 0.0
-            self.last_decode_s = start_s + duration_s
+        # Those who were in the batch before have waited since its last decode step.
+        stall_s = start_s - self.last_decode_s if batch > joined else 0.0
+        if joined:
             self._joined = []
+        self.last_decode_s = now
+        self.busy_s += now - start_s
+        total, available = self._blocks()
+        last_s = first_s + (steps - 1) * segment.slope_s
         self.record(
             (
-                self.pool_id,
-                self.index,
-                start_s,
-                duration_s,
-                steps,
-                batch,
-                joined,
-                stall_s,
-                first_s,
-                last_s,
-                prefill_tokens,
-                decode_tokens,
-                _BOUND[bound],
-                flops,
-                nbytes,
-                total - available,
-                total,
+                self.pool_id, self.index, start_s, now - start_s, steps, batch, joined, stall_s,
+                first_s, last_s, 0, batch * steps, _BOUND[bound], flops, nbytes,
+                total - available, total,
             )
-        )
+        )  # fmt: skip
+
+    def _mixed_row(self, now: float, prefill: int, batch: int, cost: StepCost) -> None:
+        start_s = self._step_s
+        duration_s = now - start_s
+        joined = len(self._joined)
+        stall_s = 0.0
+        if batch:
+            stall_s = start_s - self.last_decode_s if batch > joined else 0.0
+            self.last_decode_s = now
+            self._joined = []
+        self.busy_s += duration_s
+        total, available = self._blocks()
+        self.record(
+            (
+                self.pool_id, self.index, start_s, duration_s, 1, batch, joined, stall_s,
+                duration_s, duration_s, prefill, batch, _BOUND[cost.bound_by], cost.flops,
+                cost.bytes, total - available, total,
+            )
+        )  # fmt: skip
 
     def _blocks(self) -> tuple[int, int]:
         pool = self.rank.pool
@@ -581,22 +563,9 @@ class Instance:
         for _, tokens in chunks:
             prefill += tokens
         batch = self._decoding() if self._decode else 0
-        duration = now - self._step_s
         if batch and self._fresh:
             self._note_second(now, NAN)
-        self._row(
-            self._step_s,
-            duration,
-            1,
-            batch,
-            duration,
-            duration,
-            prefill,
-            batch,
-            cost.bound_by,
-            cost.flops,
-            cost.bytes,
-        )
+        self._mixed_row(now, prefill, batch, cost)
         if batch:
             self._advance_one(now)
         for seq, tokens in chunks:
@@ -638,6 +607,41 @@ class Instance:
             self._finish(seq, now)
         else:
             rank.ready.append(seq)
+
+    # -- dying and coming back ---------------------------------------------------------------
+
+    def sequences(self) -> list[Seq]:
+        """Return every sequence that computes, waits or rests here, in a fixed order."""
+        found: list[Seq] = []
+        for rank in self.ranks:
+            for group in (rank.waiting, rank.partial, rank.ready, rank.swapped):
+                found += group
+            found += rank.members.values()
+        return found
+
+    def crash(self, now: float) -> None:
+        """Lose everything: whole steps done by now are recorded, the one in flight is not."""
+        segment = self.segment
+        if segment is not None:
+            steps = min(segment.done_by(now), segment.limit)
+            if steps:
+                segment.limit = segment.paid = steps
+                self._close(segment.at(steps))
+            for rank in self.ranks:
+                for seq in rank.members.values():
+                    seq.out = self.osl[seq.rid] - rank.left(seq)
+        self.segment = self._step = None
+        self.next_s = INFINITY
+        self.dead = True
+        self.load = 0
+        self.extra_s = 0.0
+        self._chunks, self._joined, self._fresh = [], [], []
+        self.ranks = [Rank(rank.index, rank.pool.total, rank.rules) for rank in self.ranks]
+        self.rank = self.ranks[0]
+
+    def restart(self) -> None:
+        """Come back empty."""
+        self.dead = False
 
     # -- running out of blocks ---------------------------------------------------------------
 

@@ -24,7 +24,6 @@ from hetsim.ownership._vocabulary import (
     SetTimer,
     StartTransfer,
     StopTimer,
-    crashed,
     landed,
     notice,
     produced,
@@ -45,32 +44,40 @@ NAN = float("nan")
 
 
 class _Timers:
-    """Timers of one name and delay: deadlines come in order, so one alarm serves all."""
+    """Timers of one name and delay: deadlines come in order, so one alarm serves all.
 
-    __slots__ = ("_alarm", "_due", "_engine", "_fire")
+    A timer that was stopped or set again stays in the queue; only the deadline that the sequence
+    remembers under the name fires.
+    """
 
-    def __init__(self, world: World, fire: Callable[[Seq], None]) -> None:
-        self._engine = world.engine
-        self._due: deque[list[Any]] = deque()
-        self._fire = fire
-        self._alarm = Alarm(world.engine, self._ring)
+    __slots__ = ("_alarm", "_due", "_handoff", "_name")
 
-    def add(self, seq: Seq, delay_s: float) -> list[Any]:
-        """Arm it for ``seq``; return a handle whose second item may be set to None to stop it."""
-        entry = [self._engine._now + delay_s, seq]
-        self._due.append(entry)
-        if len(self._due) == 1:
-            self._alarm.set(entry[0])
-        return entry
+    def __init__(self, handoff: Handoff, name: str) -> None:
+        self._handoff = handoff
+        self._name = name
+        self._due: deque[tuple[float, Seq]] = deque()
+        self._alarm = Alarm(handoff.engine, self._ring)
+
+    def add(self, seq: Seq, deadline_s: float) -> None:
+        """Arm it for ``seq``, in place of an earlier one of the same name."""
+        seq.timers[self._name] = deadline_s
+        due = self._due
+        due.append((deadline_s, seq))
+        if len(due) == 1:
+            self._alarm.set(deadline_s)
 
     def _ring(self) -> None:
-        due, now = self._due, self._engine._now
-        while due and (due[0][1] is None or due[0][0] <= now):
-            entry = due.popleft()
-            if entry[1] is not None:
-                self._fire(entry[1])
-        if due:
-            self._alarm.set(due[0][0])
+        due, name, now = self._due, self._name, self._handoff.engine._now
+        while due:
+            deadline_s, seq = due[0]
+            armed = seq.timers.get(name) == deadline_s
+            if armed and deadline_s > now:
+                self._alarm.set(deadline_s)
+                return
+            due.popleft()
+            if armed:
+                del seq.timers[name]
+                self._handoff.feed(seq, timer_fired(name))
 
 
 class Handoff:
@@ -109,6 +116,8 @@ class Handoff:
             "abort": self._fail,
             "corrupt": self._corrupt,
         }
+        self.reason = ""
+        """Why requests fail just now, where a fault knows better than the machine."""
         self._paths: dict[tuple[int, int], Any] = {}
         #: Prefill tokens that the first token's side leaves to D (vLLM computes the last one there).
         self._less = 1 if plan.first_token_from == "decode" else 0
@@ -134,27 +143,34 @@ class Handoff:
         machine = seq.handoff
         now = self.engine._now
         states = machine.states
-        before = (states[0], states[1], states[2])
+        source, target, transit = states
         answer = machine.handle(event, now)
-        if states[0] != before[0]:
-            self.moves((now, seq.rid, self._code(0, before[0], states[0], event)))
-        if states[1] != before[1]:
-            self.moves((now, seq.rid, self._code(1, before[1], states[1], event)))
-        if states[2] != before[2]:
-            self.moves((now, seq.rid, self._code(2, before[2], states[2], event)))
+        # Identity is enough: a state that is set again is the same word of the table.
+        if states[0] is not source:
+            self._note(now, seq.rid, 0, source, states[0], event)
+        if states[1] is not target:
+            self._note(now, seq.rid, 1, target, states[1], event)
+        if states[2] is not transit:
+            self._note(now, seq.rid, 2, transit, states[2], event)
         ops = self._ops
         for instruction in answer:
             ops[instruction.op](seq, instruction)
 
-    def _code(self, part: int, before: str, after: str, event: Any) -> int:
-        key = (part, before, after)
-        code = self._codes.get(key)
+    def _note(
+        self, now: float, rid: int, part: int, before: str, after: str, event: Any
+    ) -> None:
+        """Write a row of the ownership table."""
+        code = self._codes.get((part, before, after))
         if code is None:
-            name = PARTS[part]
-            owner = self.machines.table.owners[name].get(after) or ""
-            moves = self.world.info.moves
-            code = self._codes[key] = len(moves)
-            moves.append((name, before, after, owner, event.key))  # type: ignore[attr-defined]
+            code = self._code(part, before, after, event)
+        self.moves((now, rid, code))
+
+    def _code(self, part: int, before: str, after: str, event: Any) -> int:
+        name = PARTS[part]
+        owner = self.machines.table.owners[name].get(after) or ""
+        moves = self.world.info.moves
+        code = self._codes[part, before, after] = len(moves)
+        moves.append((name, before, after, owner, event.key))  # type: ignore[attr-defined]
         return code
 
     # -- the producer's side -----------------------------------------------------------------
@@ -373,21 +389,14 @@ class Handoff:
         self.engine.call_at(self.engine._now + self.plan.control_s, lambda: self.feed(seq, event))
 
     def _set_timer(self, seq: Seq, order: SetTimer) -> None:
-        key = (order.name, order.delay_s)
-        timers = self._timers.get(key)
+        name, delay_s = order.name, order.delay_s
+        timers = self._timers.get((name, delay_s))
         if timers is None:
-            event = timer_fired(order.name)
-            timers = _Timers(self.world, lambda seq: self.feed(seq, event))
-            self._timers[key] = timers
-        old = seq.timers.get(order.name)
-        if old is not None:
-            old[1] = None
-        seq.timers[order.name] = timers.add(seq, order.delay_s)
+            timers = self._timers[name, delay_s] = _Timers(self, name)
+        timers.add(seq, self.engine._now + delay_s)
 
     def _stop_timer(self, seq: Seq, order: StopTimer) -> None:
-        entry = seq.timers.pop(order.name, None)
-        if entry is not None:
-            entry[1] = None
+        seq.timers.pop(order.name, None)
 
     def _nothing(self, seq: Seq, _: Any) -> None:
         """Only the ownership table shows it."""
@@ -415,11 +424,15 @@ class Handoff:
             self.target.rearm(seq.dest)
 
     def _fail(self, seq: Seq, order: Any) -> None:
-        self.world.end(seq, FAILED, "transfer_failed" if order.cause == "" else "other")
+        self.world.end(seq, FAILED, self.reason or _REASON.get(order.cause, "transfer_failed"))
 
     def _corrupt(self, seq: Seq, _: Any) -> None:
         seq.corrupt = 1
 
-    def crash(self, seq: Seq, side: str) -> None:
-        """Tell a machine that one side has died."""
-        self.feed(seq, crashed(side))  # type: ignore[arg-type]
+
+_REASON = {
+    "client": "client",
+    "prefill_crash": "prefill_crash",
+    "decode_crash": "decode_crash",
+    "crash": "decode_crash",
+}

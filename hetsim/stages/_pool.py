@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from heapq import heappush
 
-from hetsim.engine import Alarm
-from hetsim.serving import FINISHED, PREFILLED, Instance, Lockstep, Rank, Seq
+from hetsim.engine import LATE, Alarm, Wake
+from hetsim.serving import FINISHED, PREFILLED, Instance, Lockstep, Outcome, Rank, Seq
 from hetsim.spec import lookup
 from hetsim.stages._plan import PoolPlan
 from hetsim.stages._world import REJECTED, TIMED_OUT, World
 from hetsim.stages._world import FINISHED as DONE
 
 __all__ = ["PoolStage"]
+
+INFINITY = float("inf")
 
 
 class PoolStage:
@@ -45,7 +48,7 @@ class PoolStage:
             for index in range(plan.instances)
         ]
         self.alive = list(self.instances)
-        self.alarms = [Alarm(self.engine, self._ringer(i), late=True) for i in self.instances]
+        self._on_wake = [self._wake]
         self.shared: deque[Seq] | None = deque() if plan.router == "shared_queue" else None
         self.router = None if self.shared is not None else lookup("router", plan.router)()
         #: Requests that wait for blocks on each instance, in order of asking.
@@ -83,12 +86,27 @@ class PoolStage:
         if instance is None:
             self.world.end(seq, REJECTED, "prefill_crash")
             return
-        self.put(instance, seq)
+        delay_s = self.plan.admission_steps * instance.step_s
+        if delay_s > 0.0:
+            # A busy scheduler looks for new requests only every so many steps.
+            self.engine.call_at(now + delay_s, lambda: self.put(instance, seq))
+        else:
+            self.put(instance, seq)
 
     def put(self, instance: Instance, seq: Seq) -> None:
-        """Queue a request on one instance."""
+        """Queue a request on one instance; on another if that one has died meanwhile."""
+        if instance.dead:
+            self._move(seq)
+            return
         instance.submit(seq, self.engine._now)
         self.rearm(instance)
+
+    def _move(self, seq: Seq) -> None:
+        instance = self.route(seq)
+        if instance is None:
+            self.world.end(seq, REJECTED, "prefill_crash")
+        else:
+            self.put(instance, seq)
 
     def _is_full(self) -> bool:
         limit = self.plan.queue_limit
@@ -115,40 +133,53 @@ class PoolStage:
 
     # -- alarms ------------------------------------------------------------------------------
 
-    def _ringer(self, instance: Instance) -> Callable[[], None]:
-        return lambda: self.ring(instance)
-
     def rearm(self, instance: Instance) -> None:
-        """Let the instance's alarm ring when it next wants to be asked."""
-        alarm = self.alarms[instance.index]
-        if alarm.at_s != instance.next_s:
-            alarm.set(instance.next_s)
+        """Let the instance be woken when it next wants to be asked.
 
-    def ring(self, instance: Instance) -> None:
+        An :class:`~hetsim.engine.Alarm` in effect, without its calls: this is done at every step
+        boundary. Late, so that everything else at the same time has happened before.
+        """
+        at_s = instance.next_s
+        if at_s == instance.wake_s:
+            return
+        instance.wake_s = at_s
+        if at_s == INFINITY:
+            instance.wake = None
+            return
+        engine = self.engine
+        wake = instance.wake = Wake(self._on_wake, instance)
+        heappush(engine.queue, (at_s, LATE, next(engine.order), wake))
+
+    def _wake(self, wake: Wake) -> None:
         """A step boundary: let the instance act, then pass its outcomes on."""
+        instance = wake.owner
+        if instance.wake is not wake:
+            return
+        instance.wake = None
+        instance.wake_s = INFINITY
         now = self.engine._now
         instance.boundary(now)
-        if instance.outcomes:
-            outcomes, instance.outcomes = instance.outcomes, []
-            for kind, seq, at_s, tokens in outcomes:
-                if kind == FINISHED:
-                    self._finished(instance, seq, now)
-                elif kind == PREFILLED:
-                    self.on_prefilled(instance, seq, now)  # type: ignore[misc]
-                else:
-                    self.on_started(instance, seq, at_s, tokens)  # type: ignore[misc]
-            if self.shared:
-                self._pull(instance)
+        outcomes = instance.outcomes
+        if outcomes:
+            instance.outcomes = []
+            self._pass_on(instance, outcomes, now)
         if self.credit[instance.index]:
             self.grant(instance)
-        alarm = self.alarms[instance.index]
-        if alarm.at_s != instance.next_s:
-            alarm.set(instance.next_s)
+        if instance.next_s != INFINITY:
+            self.rearm(instance)
 
-    def _finished(self, instance: Instance, seq: Seq, now: float) -> None:
-        if self.on_decoded is not None:
-            self.on_decoded(instance, seq, now)
-        self.world.end(seq, DONE)
+    def _pass_on(self, instance: Instance, outcomes: list[Outcome], now: float) -> None:
+        for kind, seq, at_s, tokens in outcomes:
+            if kind == FINISHED:
+                if self.on_decoded is not None:
+                    self.on_decoded(instance, seq, now)
+                self.world.end(seq, DONE)
+            elif kind == PREFILLED:
+                self.on_prefilled(instance, seq, now)  # type: ignore[misc]
+            else:
+                self.on_started(instance, seq, at_s, tokens)  # type: ignore[misc]
+        if self.shared:
+            self._pull(instance)
 
     # -- blocks for KV that comes from elsewhere ---------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hetsim.metrics import Recorder, RunInfo
+from hetsim.stages._faults import arm_faults
 from hetsim.stages._handoff import Handoff
 from hetsim.stages._plan import SimulationPlan
 from hetsim.stages._pool import PoolStage
@@ -32,8 +33,11 @@ def simulate(
     world.progress = progress
     source = _source(world)
     pools = [PoolStage(world, pool, index) for index, pool in enumerate(plan.pools)]
-    front = _connect(world, pools)
-    source.submit = front
+    handoff = None
+    if plan.boundary is not None:
+        handoff = Handoff(world, plan.boundary, pools[0], pools[1])
+    source.submit = handoff.submit if handoff is not None else pools[0].submit
+    arm_faults(world, pools, handoff)
     if plan.check_laws:
         world.engine.after_event(lambda: _check(world, pools))
     source.start()
@@ -58,14 +62,6 @@ def _source(world: World) -> Any:
 
 def _nowhere(seq: Any) -> None:
     raise AssertionError("requests arrive before there is a pool")
-
-
-def _connect(world: World, pools: list[PoolStage]) -> Callable[[Any], None]:
-    """Return where requests enter."""
-    boundary = world.plan.boundary
-    if boundary is None:
-        return pools[0].submit
-    return Handoff(world, boundary, pools[0], pools[1]).submit
 
 
 def _check(world: World, pools: list[PoolStage]) -> None:

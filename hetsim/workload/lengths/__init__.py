@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from hetsim.workload.lengths import empirical, fixed, lognormal, uniform
+from hetsim.workload.lengths import empirical, exponential, fixed, lognormal, uniform
 
-__all__ = ["LengthLaw", "Lengths", "empirical", "fixed", "lognormal", "mean_tokens", "uniform"]
+__all__ = [
+    "LengthLaw",
+    "Lengths",
+    "empirical",
+    "exponential",
+    "fixed",
+    "lognormal",
+    "mean_tokens",
+    "uniform",
+]
 
 
 class LengthLaw(Protocol):

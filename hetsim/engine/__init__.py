@@ -1,0 +1,26 @@
+"""The engine: clock, alarms, shared links, random streams. SimPy, and nothing of LLMs.
+
+Read ``_clock.py`` first (time, and the order of ties), then ``_fabric.py`` (bytes over shared
+links; ``hetsim.topology`` holds the solver). ``_streams.py`` is where randomness comes from,
+``_instruments.py`` how a run is watched. An event seen from outside: add its name to ``HOOKS``.
+"""
+
+from hetsim.engine._clock import LATE, NORMAL, URGENT, Alarm, Engine, Wake
+from hetsim.engine._fabric import Fabric
+from hetsim.engine._flow import Flow
+from hetsim.engine._instruments import HOOKS, Instruments
+from hetsim.engine._streams import Streams
+
+__all__ = [
+    "HOOKS",
+    "LATE",
+    "NORMAL",
+    "URGENT",
+    "Alarm",
+    "Engine",
+    "Fabric",
+    "Flow",
+    "Instruments",
+    "Streams",
+    "Wake",
+]

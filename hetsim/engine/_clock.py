@@ -1,0 +1,180 @@
+"""The clock: a SimPy environment with absolute times, alarms, and one order of events.
+
+Events at one time run in the order (priority, sequence): urgent 0, normal 1, late 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
+from math import inf
+from typing import Any
+
+import simpy
+
+from hetsim.errors import InvariantViolated
+
+__all__ = ["LATE", "NORMAL", "URGENT", "Alarm", "Engine", "Wake"]
+
+URGENT, NORMAL, LATE = 0, 1, 2
+
+
+class Wake:
+    """The least that SimPy needs of an event: callbacks, and that it succeeded.
+
+    ``owner`` tells a shared callback whom the event belongs to. A third of a Timeout's cost.
+    """
+
+    __slots__ = ("callbacks", "owner")
+    _ok = True
+
+    def __init__(self, callbacks: list[Callable[[Any], None]], owner: Any = None) -> None:
+        self.callbacks: list[Callable[[Any], None]] | None = callbacks
+        self.owner = owner
+
+
+class Engine(simpy.Environment):
+    """A SimPy environment whose events can be put at an absolute time.
+
+    ``engine.process`` and ``engine.timeout`` work as in SimPy. ``now + (at - now)`` need not be
+    ``at``, so whoever computes a time and not a delay uses :meth:`call_at` or an :class:`Alarm`.
+    """
+
+    def __init__(self, start_s: float = 0.0) -> None:
+        super().__init__(start_s)
+        self.queue: list[Any] = self._queue
+        """SimPy's heap of (time, priority, sequence, event), for hot paths that push themselves."""
+        self.order: Iterator[int] = self._eid
+        self._after: list[Callable[[], None]] = []
+
+    def put(self, event: Any, at_s: float, priority: int = NORMAL) -> None:
+        """Let ``event`` happen at ``at_s``.
+
+        Raises
+        ------
+        InvariantViolated
+            L5, if that lies in the past or is NaN.
+        """
+        if not at_s >= self._now:
+            raise InvariantViolated("L5", f"an event was set at {at_s!r} s, now is {self._now!r} s")
+        heappush(self.queue, (at_s, priority, next(self.order), event))
+
+    def call_at(self, at_s: float, callback: Callable[[], None], priority: int = NORMAL) -> None:
+        """Call ``callback()`` once at ``at_s``; what cannot be taken back needs no alarm."""
+        self.put(Wake(_CALL, callback), at_s, priority)
+
+    def after_event(self, callback: Callable[[], None]) -> None:
+        """Call ``callback()`` after every event of :meth:`run`: for the laws and for samplers."""
+        self._after.append(callback)
+
+    def run(self, until: Any = None) -> Any:
+        """Run until no event is left, until a time (exclusive), or until an event has happened.
+
+        As SimPy does, but for the loop, which is inlined, and for errors: what a process raises
+        comes out as it is, and not as a copy rebuilt from its arguments.
+
+        Raises
+        ------
+        ValueError
+            If the time lies in the past.
+        RuntimeError
+            If no event is left and the one waited for has not happened.
+        """
+        if isinstance(until, simpy.Event):
+            return self._run_until(until)
+        end = inf if until is None else float(until)
+        if end < self._now:
+            raise ValueError(f"until (={end}) must not be before now (={self._now})")
+        queue, after = self.queue, self._after
+        while queue and queue[0][0] < end:
+            self._now, _, _, event = heappop(queue)
+            callbacks, event.callbacks = event.callbacks, None
+            for callback in callbacks:
+                callback(event)
+            if not event._ok and not hasattr(event, "_defused"):
+                raise event._value
+            for look in after:
+                look()
+        if until is not None:
+            self._now = end
+        return None
+
+    def _run_until(self, event: simpy.Event) -> Any:
+        while not event.processed:
+            if not self._queue:
+                raise RuntimeError(f"no event is left, and {event!r} has not happened")
+            self.step()
+            for look in self._after:
+                look()
+        result: Any = event.value
+        if not event.ok:
+            raise result
+        return result
+
+
+def _call(wake: Wake) -> None:
+    wake.owner()
+
+
+_CALL: list[Callable[[Any], None]] = [_call]
+
+
+class Alarm:
+    """A wake-up that can be set again: the last setting counts, earlier ones are forgotten.
+
+    With ``late`` the callback runs after every other event of the same time.
+
+    >>> engine = Engine()
+    >>> alarm = Alarm(engine, lambda: print("rings at", engine.now))
+    >>> alarm.set(1.0); alarm.set(3.0); engine.run()
+    rings at 3.0
+    """
+
+    __slots__ = ("_callbacks", "_engine", "_wake", "at_s", "callback", "priority")
+
+    def __init__(self, engine: Engine, callback: Callable[[], None], *, late: bool = False) -> None:
+        self._engine = engine
+        self.callback = callback
+        self.priority = LATE if late else NORMAL
+        self.at_s = inf
+        self._wake: Wake | None = None
+        self._callbacks: list[Callable[[Any], None]] = [self._fire]
+
+    @property
+    def is_set(self) -> bool:
+        """Whether it will ring."""
+        return self._wake is not None
+
+    def set(self, at_s: float) -> None:
+        """Ring at ``at_s`` and at no other time; infinity means never.
+
+        Raises
+        ------
+        InvariantViolated
+            L5, if that lies in the past or is NaN.
+        """
+        if at_s == inf:
+            self.clear()
+            return
+        engine = self._engine
+        if not at_s >= engine._now:
+            raise InvariantViolated("L5", f"an alarm was set at {at_s!r} s, now is {engine.now!r}")
+        self._wake = wake = Wake(self._callbacks)
+        self.at_s = at_s
+        heappush(engine.queue, (at_s, self.priority, next(engine.order), wake))
+
+    def set_in(self, delay_s: float) -> None:
+        """Ring ``delay_s`` from now."""
+        self.set(self._engine._now + delay_s)
+
+    def clear(self) -> None:
+        """Do not ring."""
+        self._wake = None
+        self.at_s = inf
+
+    def _fire(self, wake: Wake) -> None:
+        # A wake that was superseded stays in the queue, and is not the one remembered here.
+        if wake is self._wake:
+            self._wake = None
+            self.at_s = inf
+            self.callback()

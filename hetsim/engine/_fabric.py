@@ -1,0 +1,303 @@
+"""Shared links: fluid flows at max-min fair rates, re-rated only where something changed.
+
+A link *binds* when the ceilings of its users (their rate if alone) add up to more than it yields.
+Links that do not bind neither slow nor connect flows, so the common case needs no solver: the flow
+runs at its ceiling. Otherwise the flows connected through binding links are solved together.
+
+Source: the fluid model of long TCP and RDMA transfers in SimGrid (Casanova et al., Versatile,
+scalable and accurate simulation of distributed applications and platforms, JPDC 74(10), 2014).
+Valid for: transfers long against a round trip; start-up and descriptor costs belong to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappush
+from itertools import count
+from math import inf
+from typing import Any
+
+from hetsim.engine._clock import NORMAL, Engine, Wake
+from hetsim.engine._flow import ALMOST, CANCELLED, LANDED, LANDING, MOVING, Flow, LinkState, Route
+from hetsim.engine._instruments import Instruments
+from hetsim.engine._ledger import Ledger
+from hetsim.engine._sharing import ceiling_of, component, ending_with, fair_rates
+from hetsim.errors import InvariantViolated
+from hetsim.topology import Network, Path
+
+__all__ = ["Fabric"]
+
+
+class Fabric(Ledger):
+    """Moves bytes over the links of ``network`` and calls back when they have landed.
+
+    >>> from hetsim.topology import wire
+    >>> engine = Engine(); network = wire(10.0, latency_s=1.0)
+    >>> fabric = Fabric(engine, network)
+    >>> flow = fabric.start(network.path("a", "b"), 20.0, lambda flow: print("at", engine.now))
+    >>> engine.run()
+    at 3.0
+    """
+
+    def __init__(
+        self, engine: Engine, network: Network, instruments: Instruments | None = None
+    ) -> None:
+        super().__init__(engine, network)
+        self._ids = count()
+        self._routes: dict[int, tuple[Path, Route]] = {}
+        self._on_wake: list[Callable[[Any], None]] = [self._wake]
+        self._on_land: list[Callable[[Any], None]] = [self._land]
+        self._watched = False
+        self._see = instruments or Instruments()
+
+    # What a caller does
+
+    def start(
+        self,
+        path: Path,
+        nbytes: float,
+        on_done: Callable[[Flow], None],
+        tag: Any = None,
+        limit_bytes_per_s: float = inf,
+        extra_s: float = 0.0,
+    ) -> Flow:
+        """Send ``nbytes`` along ``path``; call ``on_done(flow)`` when the last byte has landed.
+
+        ``limit_bytes_per_s`` is the flow's own ceiling (one TCP stream, descriptors per second).
+        The latency of the path and ``extra_s`` (posting, conversion) are added once, after the
+        last byte; ``on_done`` is never called from within this call.
+        """
+        if not 0.0 <= nbytes < inf or not limit_bytes_per_s > 0.0:
+            raise InvariantViolated(
+                "L3", f"a flow of {nbytes!r} B, at most {limit_bytes_per_s!r} B/s"
+            )
+        known = self._routes.get(id(path))
+        route = known[1] if known is not None else self._learn(path)
+        now = self.engine._now
+        flow = Flow(
+            next(self._ids), path, route, nbytes, on_done, tag, limit_bytes_per_s, now, extra_s
+        )
+        self._active[flow] = None
+        hook = self._see.flow_started
+        if hook is not None:
+            hook(flow)
+        if nbytes == 0.0 or not route:
+            self._sent += nbytes
+            self._depart(flow, now)
+        else:
+            self._join(flow, now)
+        return flow
+
+    def cancel(self, flow: Flow) -> float:
+        """Stop ``flow`` and return the bytes that it had moved, which are lost.
+
+        ``on_done`` will not be called. A flow that has landed or was cancelled gives 0.
+        """
+        if flow.state not in (MOVING, LANDING):
+            return 0.0
+        now = self.engine._now
+        moving = flow.state == MOVING
+        if moving:
+            self._settle(flow, now)
+        moved = flow.nbytes - flow.left_bytes
+        flow.state = CANCELLED
+        flow.wake = None
+        self.lost_bytes += moved
+        del self._active[flow]
+        if moving:
+            self._rebalance(self._leave(flow, now), now, flow.route)
+        hook = self._see.flow_cancelled
+        if hook is not None:
+            hook(flow)
+        return moved
+
+    def set_capacity(self, link_id: int, bytes_per_s: float) -> None:
+        """Let a link yield ``bytes_per_s`` from now on; 0 holds its flows until it is raised."""
+        if not 0.0 <= bytes_per_s < inf:
+            raise InvariantViolated("L9", f"capacity of link {link_id} set to {bytes_per_s!r}")
+        now = self.engine._now
+        changed = self.links[link_id]
+        touched = {link: None for flow in changed.users for link, _ in flow.route}
+        seeds = {link: None for link in touched if link.binds}
+        changed.capacity = bytes_per_s
+        for flow in changed.users:
+            flow.ceiling = ceiling_of(flow.route, flow.limit)
+        for link in touched:
+            link.weigh()
+        self._rebalance(seeds, now, ((changed, 1.0),), extra=tuple(changed.users))
+
+    def on_link_change(self, link_id: int, callback: Callable[[int], None]) -> None:
+        """Call ``callback(link_id)`` whenever the flows on a link, or their rates, have changed."""
+        link = self.links[link_id]
+        link.watch = [*(link.watch or ()), callback]
+        self._watched = True
+
+    # How it works
+
+    def _learn(self, path: Path) -> Route:
+        route = tuple((self.links[link], share) for link, share in path.route)
+        # The path is kept beside its route: its id stays taken for as long as we use it as a key.
+        self._routes[id(path)] = (path, route)
+        return route
+
+    def _join(self, flow: Flow, now: float) -> None:
+        route = flow.route
+        flow.ceiling = ceiling = ceiling_of(route, flow.limit)
+        seeds: dict[LinkState, None] | None = None
+        for link, share in route:
+            users = link.users
+            if users:
+                link.demand += share * ceiling
+                users[flow] = share
+                if link.demand > link.capacity * ALMOST:
+                    link.binds = True
+                    seeds = seeds or {}
+                    seeds[link] = None
+            else:
+                link.demand = share * ceiling
+                link.busy_since_s = now
+                users[flow] = share
+        if seeds is None and ceiling > 0.0:
+            flow.rate_bytes_per_s = ceiling
+            self._aim(flow, now)
+            if self._watched:
+                self._tell(route)
+        else:
+            self._rebalance(seeds or {}, now, route, extra=(flow,))
+
+    def _leave(self, flow: Flow, now: float) -> dict[LinkState, None]:
+        """Take a flow off its links; return those where it may have slowed somebody."""
+        freed: dict[LinkState, None] = {}
+        moved = flow.nbytes - flow.left_bytes
+        ceiling = flow.ceiling
+        for link, share in flow.route:
+            users = link.users
+            if len(users) > 1:
+                link.demand -= share * ceiling
+                del users[flow]
+                if link.binds:
+                    freed[link] = None
+                    link.binds = len(users) > 1 and link.demand > link.capacity * ALMOST
+            else:
+                users.clear()
+                link.demand = 0.0
+                link.busy_s += now - link.busy_since_s
+            link.carried += share * moved
+        return freed
+
+    def _rebalance(
+        self,
+        seeds: dict[LinkState, None],
+        now: float,
+        touched: Route,
+        extra: Iterable[Flow] = (),
+    ) -> None:
+        """Give new rates to the flows that binding links connect with ``seeds`` and ``extra``."""
+        flows, binding = component(seeds, extra)
+        while due := [flow for flow in flows if flow.finish_s <= now]:
+            # They end at this very moment, and must not be re-rated on their last byte.
+            for flow in due:
+                seeds.update(self._leave_sent(flow, now))
+                touched = (*touched, *flow.route)
+            flows, binding = component(seeds, [flow for flow in extra if flow.state == MOVING])
+        self._rate(flows, binding, now)
+        if self._watched:
+            routes = [flow.route for flow in flows]
+            self._tell(pair for route in (touched, *routes) for pair in route)
+
+    def _rate(self, flows: list[Flow], binding: list[LinkState], now: float) -> None:
+        rates = fair_rates(flows, binding)
+        engine = self.engine
+        for flow, rate in zip(flows, rates, strict=True):
+            if rate == flow.rate_bytes_per_s and flow.finish_s < inf:
+                continue
+            # _settle and _aim, inlined: this loop is where shared links spend their time.
+            left = flow.left_bytes
+            fresh = flow.rate_bytes_per_s * (now - flow.since_s)
+            if fresh > left:
+                fresh = left
+            self._sent += fresh
+            flow.left_bytes = left = left - fresh
+            flow.since_s = now
+            flow.rate_bytes_per_s = rate
+            flow.finish_s = finish = now + left / rate if rate > 0.0 else inf
+            if finish < flow.wake_s:
+                flow.wake = wake = Wake(self._on_wake, flow)
+                flow.wake_s = finish
+                heappush(engine.queue, (finish, NORMAL, next(engine.order), wake))
+
+    def _settle(self, flow: Flow, now: float) -> None:
+        """Count what a flow has sent at its present rate."""
+        fresh = flow.rate_bytes_per_s * (now - flow.since_s)
+        if fresh > flow.left_bytes:
+            fresh = flow.left_bytes
+        flow.left_bytes -= fresh
+        flow.since_s = now
+        self._sent += fresh
+
+    def _aim(self, flow: Flow, now: float) -> None:
+        """Wake when the last byte leaves; a wake that is too early serves, and is moved then."""
+        rate = flow.rate_bytes_per_s
+        flow.finish_s = finish = now + flow.left_bytes / rate if rate > 0.0 else inf
+        if finish < flow.wake_s:
+            engine = self.engine
+            flow.wake = wake = Wake(self._on_wake, flow)
+            flow.wake_s = finish
+            heappush(engine.queue, (finish, NORMAL, next(engine.order), wake))
+
+    def _wake(self, wake: Wake) -> None:
+        flow: Flow = wake.owner
+        if wake is not flow.wake:
+            return
+        now = self.engine._now
+        if flow.finish_s > now:
+            # It was slowed since: this wake has come too early.
+            flow.wake = None
+            flow.wake_s = inf
+            if flow.finish_s < inf:
+                flow.wake = wake = Wake(self._on_wake, flow)
+                flow.wake_s = flow.finish_s
+                self.engine.put(wake, flow.finish_s)
+            return
+        freed: dict[LinkState, None] = {}
+        for ending in ending_with(flow, now):
+            freed.update(self._leave_sent(ending, now))
+        if freed:
+            self._rebalance(freed, now, flow.route)
+        elif self._watched:
+            self._tell(flow.route)
+
+    def _leave_sent(self, flow: Flow, now: float) -> dict[LinkState, None]:
+        self._sent += flow.left_bytes
+        flow.left_bytes = 0.0
+        freed = self._leave(flow, now)
+        self._depart(flow, now)
+        return freed
+
+    def _depart(self, flow: Flow, now: float) -> None:
+        """Let the last byte, which has left, land after the latency of the path."""
+        flow.left_bytes = 0.0
+        flow.state = LANDING
+        flow.wake = wake = Wake(self._on_land, flow)
+        engine = self.engine
+        at = now + (flow.path.latency_s + flow.extra_s)
+        heappush(engine.queue, (at, NORMAL, next(engine.order), wake))
+
+    def _land(self, wake: Wake) -> None:
+        flow: Flow = wake.owner
+        if wake is not flow.wake:
+            return
+        flow.wake = None
+        flow.state = LANDED
+        flow.landed_s = self.engine._now
+        self.landed_bytes += flow.nbytes
+        del self._active[flow]
+        hook = self._see.flow_landed
+        if hook is not None:
+            hook(flow)
+        flow.on_done(flow)
+
+    def _tell(self, route: Iterable[tuple[LinkState, float]]) -> None:
+        for link in dict.fromkeys(pair[0] for pair in route):
+            for callback in link.watch or ():
+                callback(link.id)

@@ -1,0 +1,93 @@
+"""The network as the engine sees it: directed links, and the path between two endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hetsim.errors import ScenarioError, nearest
+
+if TYPE_CHECKING:
+    from hetsim.topology._graph import Routes
+
+__all__ = ["DirectedLink", "Network", "Path"]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectedLink:
+    """One direction of a cable, port or bus; ``capacity_bytes_per_s`` is what it really yields."""
+
+    id: int
+    name: str
+    capacity_bytes_per_s: float
+    latency_s: float
+    kind: str
+    """``nic``, ``pcie``, ``host``, ``scale_up``, ``spine`` or ``direct``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Path:
+    """The links from one endpoint to another, and the sum of their latencies.
+
+    ``shares[i]`` is the part of the bytes that crosses ``links[i]``: 1 unless an endpoint spans
+    nodes or groups of NICs, whose traffic is spread evenly. Paths are compared by identity.
+    """
+
+    links: tuple[int, ...]
+    latency_s: float
+    shares: tuple[float, ...] = ()
+
+    @property
+    def route(self) -> tuple[tuple[int, float], ...]:
+        """Pairs of link and share."""
+        shares = self.shares or (1.0,) * len(self.links)
+        return tuple(zip(self.links, shares, strict=True))
+
+
+class Network:
+    """Directed links and the paths between endpoints, found once and kept.
+
+    Endpoints are named by text: ``"prefill/0"`` is the memory of the devices of an instance,
+    ``"prefill/0/host"`` the host memory of the nodes that it stands on.
+    """
+
+    __slots__ = ("_names", "_paths", "_routes", "links")
+
+    def __init__(self, links: Sequence[DirectedLink], routes: Routes) -> None:
+        self.links = tuple(links)
+        self._routes = routes
+        self._paths: dict[tuple[str, str], Path] = {}
+        self._names = {link.name: link.id for link in self.links}
+
+    @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The names that :meth:`path` understands."""
+        return self._routes.endpoints
+
+    def path(self, src: str, dst: str) -> Path:
+        """Return the path from ``src`` to ``dst``; the same object every time.
+
+        Raises
+        ------
+        ScenarioError
+            If there is no such endpoint, or no way between them.
+        """
+        key = (src, dst)
+        found = self._paths.get(key)
+        if found is None:
+            found = self._paths[key] = self._routes.find(src, dst)
+        return found
+
+    def link(self, name: str) -> DirectedLink:
+        """Return the link called ``name``; :class:`ScenarioError` lists near names."""
+        if name not in self._names:
+            raise ScenarioError(f"no link called {name!r}; {nearest(name, self._names)}")
+        return self.links[self._names[name]]
+
+    def bottleneck_bytes_per_s(self, path: Path) -> float:
+        """Return the rate of a flow that is alone on ``path``."""
+        return min(
+            (self.links[link].capacity_bytes_per_s / share for link, share in path.route),
+            default=float("inf"),
+        )
