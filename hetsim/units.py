@@ -8,10 +8,19 @@ refused where a unit is needed. 1 GB = 1e9 bytes, 1 GiB = 2**30 bytes.
 from __future__ import annotations
 
 import math
+import re
 from functools import lru_cache
 from typing import Any
 
-__all__ = ["GB", "GIB", "MIB", "format_bytes", "format_quantity", "format_seconds", "parse_quantity"]
+__all__ = [
+    "GB",
+    "GIB",
+    "MIB",
+    "format_bytes",
+    "format_quantity",
+    "format_seconds",
+    "parse_quantity",
+]
 
 GB = 1e9
 GIB = float(2**30)
@@ -54,9 +63,17 @@ def _registry() -> Any:
     # pint costs 0.15 s to import, and `hetsim --help` needs no units.
     import pint
 
-    registry = pint.UnitRegistry(None, case_sensitive=True)
+    registry: Any = pint.UnitRegistry(None, case_sensitive=True)
     registry.load_definitions(_DEFINITIONS.strip().splitlines())
     return registry
+
+
+# A number and plain unit words: pint's own parser would also work out sums, and endless powers.
+_FORM = re.compile(
+    r"\s*[-+]?(?:[\d_]*\.?[\d_]+|[\d_]+\.|nan|inf)(?:[eE][-+]?\d+)?"
+    r"(?:\s*[A-Za-zµ$]+(?:\s*[/* ]\s*[A-Za-zµ$]+)*)?\s*"
+)
+_LONGEST = 100
 
 
 @lru_cache(maxsize=4096)
@@ -75,6 +92,9 @@ def parse_quantity(text: str, unit: str) -> float:
     True
     """
     example = _EXAMPLES.get(unit, f"1 {unit}")
+    if len(text) > _LONGEST or _FORM.fullmatch(text) is None:
+        seen = repr(text if len(text) <= _LONGEST else text[:37] + "...")
+        raise ValueError(f"{seen} is not a quantity; write for example {example!r}")
     try:
         quantity = _registry().Quantity(text.replace("$", " USD").replace("TFLOPS", "TFLOP/s"))
     except Exception as error:

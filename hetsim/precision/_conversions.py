@@ -31,7 +31,6 @@ _GRIDS: dict[str, tuple[int, int]] = {
     "fp16": (11, -24),
     "fp8_e4m3": (4, -9),
     "fp8_e4m3fnuz": (4, -10),
-    "fp8_e4m3_ieee": (4, -9),
     "fp8_e5m2": (3, -16),
     "fp8_e5m2fnuz": (3, -17),
     "fp8_block": (4, -9),
@@ -44,7 +43,7 @@ _GRIDS: dict[str, tuple[int, int]] = {
     # A 2-bit code times a 4-bit block scale needs 6 bits, in steps of 2**-1 * 2**-9.
     "nvfp4": (6, -10),
 }
-_SCALED = ("fp8_e4m3", "fp8_e4m3fnuz", "fp8_e4m3_ieee", "fp8_e5m2", "fp8_e5m2fnuz", "int8")
+_SCALED = ("fp8_e4m3", "fp8_e4m3fnuz", "fp8_e5m2", "fp8_e5m2fnuz", "int8")
 _TWINS = {"fp8_e4m3": "fp8_e4m3fnuz", "fp8_e5m2": "fp8_e5m2fnuz"}
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "Watts",
     "build",
     "json_schema",
+    "plain_data",
     "quantity",
     "real",
     "tagged",
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
 
 def quantity(unit: str, *, example: str, above: float = 0.0, inclusive: bool = True) -> Any:
     """Return an annotated float read from text with a unit, in SI ``unit``, at least ``above``."""
@@ -56,9 +58,7 @@ def quantity(unit: str, *, example: str, above: float = 0.0, inclusive: bool = T
         return f"{value!r} {unit}"
 
     schema = {"type": "string", "examples": [example], "description": f"a quantity in {unit}"}
-    return Annotated[
-        float, BeforeValidator(read), PlainSerializer(write), WithJsonSchema(schema)
-    ]
+    return Annotated[float, BeforeValidator(read), PlainSerializer(write), WithJsonSchema(schema)]
 
 
 Seconds = quantity("second", example="30 s")
@@ -99,13 +99,19 @@ def build(cls: type[T], data: Any, marks: Marks | None = None, file: str = "") -
     ScenarioError
         With every problem: file, line, dotted path, what was seen, what is allowed.
     """
-    adapter = _adapter(cls)
+    kind: Any = cls  # lru_cache asks for something hashable, which a class is
+    adapter = _adapter(kind)
     try:
         # JSON mode: lists become tuples and words become enums, while numbers stay strict.
         made: T = adapter.validate_json(json.dumps(data, allow_nan=True), strict=True)
     except ValidationError as error:
         raise ScenarioError(_problems(error, cls, data, marks or {}, file)) from None
     return made
+
+
+def plain_data(cls: Any, made: Any) -> Any:
+    """Return ``made``, a ``cls``, as the plain data that :func:`build` makes an equal one of."""
+    return _adapter(cls).dump_python(made, mode="json")
 
 
 def json_schema(cls: Any) -> dict[str, Any]:
@@ -160,18 +166,14 @@ def _dataclasses(hint: Any) -> list[Any]:
     return [found for inner in get_args(hint) for found in _dataclasses(inner)]
 
 
-def _user_path(
-    loc: tuple[int | str, ...], data: Any, *, missing: bool
-) -> tuple[int | str, ...]:
+def _user_path(loc: tuple[int | str, ...], data: Any, *, missing: bool) -> tuple[int | str, ...]:
     """Drop the parts that pydantic adds for union branches and are not in the user's data."""
     path: list[int | str] = []
     here = data
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
-        if isinstance(here, dict) and part in here:
-            here = here[part]
-            path.append(part)
-        elif isinstance(here, list) and isinstance(part, int) and part < len(here):
+        inside = isinstance(here, list) and isinstance(part, int) and part < len(here)
+        if inside or (isinstance(here, dict) and part in here):
             here = here[part]
             path.append(part)
         elif last and missing:
@@ -201,7 +203,9 @@ def _message(item: Any) -> str:
         allowed = [word.strip(" '") for word in item["ctx"]["expected_tags"].split(",")]
         return f"unknown kind {item['ctx']['tag']!r}; {nearest(str(item['ctx']['tag']), allowed)}"
     if kind == "literal_error":
-        allowed = [word.strip(" '") for word in item["ctx"]["expected"].replace(" or ", ",").split(",")]
+        allowed = [
+            word.strip(" '") for word in item["ctx"]["expected"].replace(" or ", ",").split(",")
+        ]
         return f"is {item['input']!r}; {nearest(str(item['input']), allowed)}"
     if kind in _PLAIN:
         return _PLAIN[kind](item)

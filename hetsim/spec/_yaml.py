@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
@@ -28,7 +28,7 @@ _MAX_VALUES = 1_000_000  # aliases of aliases can make a small file expand witho
 class _Loader(yaml.SafeLoader):
     """A SafeLoader with the YAML 1.2 core schema."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
 
 
 def _resolve(tag: str, pattern: str, first: str) -> None:
@@ -74,6 +74,9 @@ class _Reader:
         self.marks[path] = node.start_mark.line + 1
         if len(self.marks) > _MAX_VALUES:
             raise yaml.YAMLError("expands to more than a million values")
+        if not node.tag.startswith("tag:yaml.org,2002:") or "/" in node.tag:
+            self._problem(node, path, f"cannot be read: the tag {node.tag!r} is not plain data")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -82,7 +85,7 @@ class _Reader:
 
     def _scalar(self, node: yaml.Node, path: tuple[str | int, ...]) -> Any:
         try:
-            return self.loader.construct_object(node, deep=True)  # type: ignore[no-untyped-call]
+            return self.loader.construct_object(node, deep=True)
         except (yaml.YAMLError, ValueError) as error:
             self._problem(node, path, f"cannot be read: {_short(error)}")
             return None
@@ -138,7 +141,7 @@ def parse_yaml(text: str, file: str = "") -> tuple[Any, Marks]:
             reader = _Reader(loader, file)
             data = reader.read(node, ()) if node is not None else None
         finally:
-            loader.dispose()  # type: ignore[no-untyped-call]
+            loader.dispose()
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else None
