@@ -1,12 +1,12 @@
 """The command line: parse, call, print; the only room that exits the process.
 
-Read ``_app.py`` first (errors and exit codes), then one file per group of commands. Results go to
-stdout, everything else to stderr. Heavy imports stay inside the commands: ``hetsim --help`` is
-answered without them. A new command is a function with ``@app.command()`` in its file, imported
-below.
+Read ``_app.py`` first (errors and exit codes), then one file per group of commands; ``_page.py``
+and ``_render.py`` are what people see. Results go to stdout, everything else to stderr. Heavy
+imports stay inside the commands: ``hetsim --help`` is answered without them. A new command is a
+function with ``@app.command()`` in its file, imported below in the order of the help.
 """
 
-from hetsim.cli import _inspect, _new, _profiles, _run, _trace
+from hetsim.cli import _run, _inspect, _trace, _profiles, _new  # noqa: I001 - the order of help
 from hetsim.cli._app import app, invoke, main
 
 __all__ = ["_inspect", "_new", "_profiles", "_run", "_trace", "app", "invoke", "main"]

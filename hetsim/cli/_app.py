@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from hetsim._version import __version__
 from hetsim.errors import HetsimError, InfeasibleError, InvalidTransition, InvariantViolated
 
-__all__ = ["app", "main"]
+__all__ = ["app", "invoke", "main"]
 
 app = typer.Typer(
     name="hetsim",
     help="Simulate heterogeneous prefill-decode LLM inference.",
     no_args_is_help=True,
-    add_completion=True,
+    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    epilog=(
+        "Exit codes: 0 done, 2 the input is wrong, 3 it cannot run, 4 a defect of hetsim, "
+        "130 interrupted."
+    ),
 )
+
+DONE, WRONG, CANNOT_RUN, DEFECT, INTERRUPTED = 0, 2, 3, 4, 130
+
+# Newer releases of typer carry a copy of click, older ones import it: the base class of all
+# usage errors is found through one that both export.
+_UsageError: Any = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
 
 
 def _version(value: bool) -> None:
     if value:
-        typer.echo(f"hetsim {__version__}")
+        print(f"hetsim {__version__}")
         raise typer.Exit
 
 
@@ -39,45 +52,65 @@ def _root(
 
 def _code(error: HetsimError) -> int:
     if isinstance(error, (InvariantViolated, InvalidTransition)):
-        return 4
-    return 3 if isinstance(error, InfeasibleError) else 2
+        return DEFECT
+    return CANNOT_RUN if isinstance(error, InfeasibleError) else WRONG
 
 
 def _say(error: HetsimError) -> None:
     text = str(error)
-    if isinstance(error, (InvariantViolated, InvalidTransition)):
+    if _code(error) == DEFECT:
         text += "\nThis is a defect of hetsim; please report it with the lines above."
     print(text, file=sys.stderr)
 
 
-def main(args: list[str] | None = None) -> None:
+def _terminated(*_: object) -> NoReturn:
+    # As an exception, so that what was half written is removed on the way out.
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line; the only place that exits the process."""
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(invoke(args))
 
 
 def invoke(args: list[str] | None = None) -> int:
-    """Run the command line and return the exit code."""
-    import click
+    """Run the command line and return the exit code.
 
-    command: Any = typer.main.get_command(app)
+    Errors are one message on stderr. A defect that is none of our own errors keeps its traceback.
+    """
     try:
-        code = command.main(args=args, prog_name="hetsim", standalone_mode=False)
-        return int(code or 0)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.exceptions.Abort, KeyboardInterrupt):
+        return _run(args)
+    except BrokenPipeError:
+        # The reader of our output has gone (as `| head` does); what is left has no place to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
         print("interrupted; nothing was written", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     except HetsimError as error:
         _say(error)
         return _code(error)
-    except BrokenPipeError:
-        # The reader of our output has gone (as `| head` does).
-        sys.stderr.close()
-        return 0
     except MemoryError:
-        print("out of memory; use fewer requests or give --out", file=sys.stderr)
-        return 3
+        print("out of memory; use fewer requests, or write to disk with --out", file=sys.stderr)
+        return CANNOT_RUN
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{place}{error.strerror or error}", file=sys.stderr)
+        return WRONG
+
+
+def _run(args: list[str] | None) -> int:
+    command: Any = typer.main.get_command(app)
+    try:
+        code = command.main(args=args, prog_name="hetsim", standalone_mode=False)
+        sys.stdout.flush()
+        return int(code or DONE)
+    except typer.Exit as stop:
+        sys.stdout.flush()
+        return int(stop.exit_code)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except _UsageError as error:
+        error.show(file=sys.stderr)
+        return int(error.exit_code)

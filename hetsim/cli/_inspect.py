@@ -5,73 +5,79 @@ from __future__ import annotations
 from typing import Any
 
 from hetsim.cli._app import app
-from hetsim.cli._options import Json, ScenarioFile, Sets, Workload
+from hetsim.cli._options import Json, ScenarioFile, Seed, Sets, Workload
 
 __all__ = ["check", "explain"]
 
 
 @app.command()
 def check(
-    scenario: ScenarioFile, workload: Workload = None, sets: Sets = None, json: Json = False
+    scenario: ScenarioFile,
+    workload: Workload = None,
+    sets: Sets = None,
+    seed: Seed = None,
+    json: Json = False,
 ) -> None:
-    """Say whether a scenario can run, how KV crosses, and what to beware of."""
-    from hetsim.cli._render import print_json
+    """Say if it can run, how KV crosses, and what to beware of."""
+    from hetsim.cli._page import print_json
     from hetsim.inspect import check as look
 
-    found = look(scenario, sets=sets or (), workload=workload)
-    if json:
-        print_json(found)
-    else:
-        _print_check(found)
+    found = look(scenario, sets=sets or (), workload=workload, seed=seed)
+    print_json(found) if json else _print_check(found)
 
 
 def _print_check(found: dict[str, Any]) -> None:
-    from rich.console import Console
+    from hetsim.cli._page import Page
 
-    from hetsim.cli._render import _print_lines, table
-
-    console = Console(width=80, highlight=False, markup=False)
-    console.print(f"{found['name']}: can run")
-    rows = [[card["what"], card["value"]] for card in found["facts"]]
-    console.print(table("facts", ("", ""), rows))
+    page = Page()
+    page.line(f"{found['name']}: can run; nothing was simulated", "bold")
+    page.title("facts")
+    page.pairs([(row["what"], row["value"]) for row in found["facts"]])
     for title in ("boundary", "placement", "assumptions", "risks"):
-        _print_lines(console, title, found[title])
+        page.items(title, found[title])
+    page.show()
 
 
 @app.command()
 def explain(
-    scenario: ScenarioFile, workload: Workload = None, sets: Sets = None, json: Json = False
+    scenario: ScenarioFile,
+    workload: Workload = None,
+    sets: Sets = None,
+    seed: Seed = None,
+    json: Json = False,
 ) -> None:
-    """Show FLOPs, bytes, time and what binds, per operator and stage."""
-    from hetsim.cli._render import print_json
+    """Show FLOPs, bytes, time and bound, per operator and stage."""
+    from hetsim.cli._page import print_json
     from hetsim.inspect import explain as look
 
-    found = look(scenario, sets=sets or (), workload=workload)
-    if json:
-        print_json(found)
-    else:
-        _print_explain(found)
+    found = look(scenario, sets=sets or (), workload=workload, seed=seed)
+    print_json(found) if json else _print_explain(found)
 
 
 def _print_explain(found: dict[str, Any]) -> None:
-    from rich.console import Console
+    from hetsim.cli._page import Page
 
-    from hetsim.cli._render import table
+    page = Page()
+    page.line(f"{found['name']}: one typical step of each pool, per device", "bold")
+    sources: dict[str, None] = {}
+    for step in found["steps"]:
+        columns = ("operator", "count", "GFLOP", "bytes", "time", "share", "bound", "grade")
+        page.table(step["title"], columns, [_operator(row) for row in step["operators"]])
+        sources.update(dict.fromkeys(f"{r['grade']}: {r['source']}" for r in step["operators"]))
+    page.items("sources", list(sources))
+    page.show()
+
+
+def _operator(row: dict[str, Any]) -> list[str]:
     from hetsim.units import format_bytes, format_seconds
 
-    console = Console(width=80, highlight=False, markup=False)
-    for step in found["steps"]:
-        rows = [
-            [
-                row["name"],
-                f"{row['count']:g}",
-                f"{row['flops'] / 1e9:.4g}",
-                format_bytes(row["bytes"]),
-                format_seconds(row["time_s"]),
-                row["bound_by"],
-                row["grade"],
-            ]
-            for row in step["operators"]
-        ]
-        columns = ("operator", "count", "GFLOP", "bytes", "time", "bound", "grade")
-        console.print(table(step["title"], columns, rows))
+    return [
+        row["name"].replace("attention_", "attn_"),
+        f"{row['count']:g}",
+        f"{row['flops'] / 1e9:.4g}",
+        format_bytes(row["bytes"]),
+        format_seconds(row["time_s"]),
+        f"{row['share']:.1%}",
+        row["bound_by"],
+        row["grade"],
+    ]

@@ -8,18 +8,26 @@ from typing import Annotated, Optional
 import typer
 
 from hetsim.cli._app import app
+from hetsim.cli._progress import note
 
 __all__ = ["new"]
 
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Name of the scenario; NAME.yaml is written.")],
-    pair: Annotated[str, typer.Option(metavar="P:D", help="Prefill and decode accelerators.")] = (
-        "h100:h200"
-    ),
-    model: Annotated[str, typer.Option(help="A built-in model, or a config.json.")] = "llama-3.1-8b",
-    trace: Annotated[Optional[str], typer.Option(help="Replay this trace.")] = None,  # noqa: UP045
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="NAME.yaml is written; it must not exist.")
+    ],
+    pair: Annotated[
+        str, typer.Option(metavar="P:D", help="Prefill and decode accelerators.")
+    ] = "h100:h200",
+    model: Annotated[
+        str, typer.Option(metavar="MODEL", help="A built-in model, or a config.json.")
+    ] = "llama-3.1-8b",
+    trace: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it at run time
+        typer.Option(metavar="FILE", help="Replay this trace."),
+    ] = None,
 ) -> None:
     """Write a commented starter scenario."""
     from hetsim.errors import Problem, ScenarioError
@@ -27,7 +35,13 @@ def new(
 
     text = starter(name, pair=pair, model=model, trace=trace)
     path = Path(name if name.endswith(".yaml") else f"{name}.yaml")
-    if path.exists():
-        raise ScenarioError(Problem("exists; choose another name", "", str(path)))
-    path.write_text(text, encoding="utf-8")
-    print(f"{path} written; next: hetsim run {path}")
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ScenarioError(Problem("exists; choose another name", "", str(path))) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ScenarioError(Problem(f"cannot be written: {why}", "", str(path))) from None
+    print(path)
+    note(f"next: hetsim check {path}; hetsim run {path}")

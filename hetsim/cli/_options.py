@@ -6,14 +6,27 @@ from typing import Annotated, Optional
 
 import typer
 
+__all__ = ["Json", "ScenarioFile", "Seed", "Sets", "Workload"]
+
 Sets = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time
-    typer.Option("--set", metavar="KEY=VALUE", help="Change one field of the scenario; may repeat."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one field, such as workload.rate='4 req/s'; may repeat.",
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Seed = Annotated[Optional[int], typer.Option(help="Seed in place of the scenario's.")]  # noqa: UP045
+Seed = Annotated[
+    Optional[int],  # noqa: UP045
+    typer.Option(metavar="N", help="Seed in place of the scenario's."),
+]
 Workload = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option(metavar="FILE[:FORMAT]", help="Replay a trace in place of the scenario's workload."),
+    typer.Option(
+        metavar="FILE[:FORMAT]", help="Replay a trace in place of the whole workload section."
+    ),
 ]
-ScenarioFile = Annotated[str, typer.Argument(metavar="SCENARIO", help="A file, or a shipped name.")]
+ScenarioFile = Annotated[
+    str, typer.Argument(metavar="SCENARIO", help="A YAML file, or the name of a shipped scenario.")
+]

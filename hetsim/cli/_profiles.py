@@ -14,57 +14,65 @@ __all__ = ["profiles", "schema"]
 
 @app.command()
 def profiles(
-    name: Annotated[Optional[str], typer.Argument(help="Show one profile.")] = None,  # noqa: UP045
+    name: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it at run time
+        typer.Argument(
+            metavar="[NAME]",
+            help="Show one profile: h100, or accelerators/h100-sxm.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
-    """List devices, links, hosts, models and runtimes, or show one with its sources."""
-    from hetsim.cli._render import print_json
+    """List what scenarios may name, or show one with its sources.
+
+    Accelerators, links, hosts, models, runtimes, formats, transfer engines, workload regimes.
+    """
+    from hetsim.cli._page import print_json
     from hetsim.inspect import catalogue, profile_rows
 
     if name is None:
         found = catalogue()
-        if json:
-            print_json(found)
-        else:
-            _print_catalogue(found)
+        print_json(found) if json else _print_catalogue(found)
         return
     kind, rows = profile_rows(name)
     if json:
         print_json({"name": name, "kind": kind, "fields": rows})
     else:
-        _print_rows(f"{kind} {name}", rows)
+        _print_rows(f"{kind}/{name}", rows)
 
 
 def _print_catalogue(found: dict[str, list[dict[str, Any]]]) -> None:
-    from rich.console import Console
+    from hetsim.cli._page import Page
 
-    from hetsim.cli._render import table
-
-    console = Console(width=80, highlight=False, markup=False)
+    page = Page()
+    page.line("hetsim profiles NAME shows one with the source of every number")
     for kind, rows in found.items():
-        lines = [[row["name"], row["title"]] for row in rows]
-        console.print(table(f"{kind} ({len(rows)})", ("name", "what"), lines))
+        page.title(f"{kind.replace('_', ' ')} ({len(rows)})")
+        page.pairs([(row["name"], row["title"]) for row in rows])
+    page.show()
 
 
 def _print_rows(title: str, rows: list[dict[str, str]]) -> None:
-    from rich.console import Console
+    from hetsim.cli._page import Page
 
-    from hetsim.cli._render import table
-
-    lines = [[row["field"], row["value"], row["source"]] for row in rows]
-    console = Console(width=80, highlight=False, markup=False)
-    console.print(table(title, ("field", "value", "source"), lines))
+    page = Page()
+    page.line(title, "bold")
+    cells = [[row["field"], row["value"], row["source"]] for row in rows]
+    page.table("", ("field", "value", "source"), cells, left=3)
+    page.show()
 
 
 @app.command()
 def schema(
-    what: Annotated[str, typer.Argument(metavar="scenario|sweep", help="Which schema.")],
+    what: Annotated[str, typer.Argument(metavar="scenario", help="Which schema.")] = "scenario",
 ) -> None:
     """Print a JSON Schema for editors."""
-    from hetsim.cli._render import print_json
-    from hetsim.errors import Problem, ScenarioError
+    from hetsim.cli._page import print_json
+    from hetsim.errors import Problem, ScenarioError, nearest
     from hetsim.scenario import scenario_schema
 
-    if what != "scenario":
-        raise ScenarioError(Problem(f"no schema {what!r}; allowed: 'scenario'", "schema"))
-    print_json(scenario_schema())
+    schemas = {"scenario": scenario_schema}
+    if what not in schemas:
+        raise ScenarioError(Problem(f"no schema {what!r}; {nearest(what, schemas)}"))
+    print_json(schemas[what]())

@@ -1,137 +1,138 @@
-"""The summary for people: tables that read well in 80 columns."""
+"""The summary of a run, and of a search for the capacity, for people."""
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from hetsim.run import headline, plain
+from hetsim.cli._page import Page
+from hetsim.run import headline
 from hetsim.units import format_seconds
 
-__all__ = ["print_capacity", "print_json", "print_summary", "table"]
+__all__ = ["print_capacity", "print_summary"]
 
-WIDTH = 80
+Summary = Mapping[str, Any]
 
-
-def print_json(data: Any) -> None:
-    """Print one JSON object; what is not a number becomes null."""
-    print(json.dumps(plain(data), indent=2, ensure_ascii=False))
-
-
-def _console() -> Any:
-    from rich.console import Console
-
-    # A pipe has no width of its own; 80 columns are what everybody can read.
-    return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, markup=False)
+_LATENCIES = (
+    ("TTFT", "ttft_s"),
+    ("TPOT", "tpot_s"),
+    ("ITL", "itl_s"),
+    ("first ITL", "first_itl_s"),
+    ("E2E", "e2e_s"),
+)
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Any:
-    """Return a plain table, the first column left, the others right."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for index, name in enumerate(columns):
-        made.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
-    for row in rows:
-        made.add_row(*(Text(cell) for cell in row))
-    return made
-
-
-def print_summary(summary: Mapping[str, Any]) -> None:
+def print_summary(summary: Summary) -> None:
     """Print a summary: the answer first, then latencies, stages, the path of a request."""
-    from rich.text import Text
+    page = Page()
+    page.line(f"{summary['name']}: {summary['bottleneck']}", "bold")
+    rows = [(name, value) for name, value in headline(summary) if name != "bottleneck"]
+    page.pairs([*rows, *_unfinished(summary)])
+    _latencies(page, summary)
+    _stages(page, summary)
+    _path(page, summary)
+    page.items("capacity", [f"{name}: {line}" for name, line in summary["capacity"].items()])
+    page.items("assumptions", summary["assumptions"])
+    page.items("notes", [*summary["notes"], *_broken(summary)])
+    page.show()
 
-    console = _console()
-    console.print(Text(f"{summary['name']}: {summary['bottleneck']}", style="bold"))
-    for name, value in headline(summary)[:-2]:
-        console.print(Text(f"  {name:<16} {value}"))
+
+def _unfinished(summary: Summary) -> list[tuple[str, str]]:
     counts = summary["requests"]
     others = {k: v for k, v in counts.items() if k not in ("arrived", "finished") and v}
-    if others:
-        reasons = ", ".join(f"{name} {count}" for name, count in summary["reasons"].items())
-        words = ", ".join(f"{name} {count}" for name, count in others.items())
-        console.print(Text(f"  not finished     {words} ({reasons})"))
-    console.print(_latencies(summary))
-    console.print(_stages(summary))
-    console.print(_path(summary))
-    _print_lines(console, "capacity", [f"{k}: {v}" for k, v in summary["capacity"].items()])
-    _print_lines(console, "assumptions", summary["assumptions"])
-    _print_lines(console, "notes", summary["notes"])
-    if summary["ok_corrupt"] or summary["violations"]:
-        broken = ", ".join(f"{name} {n}" for name, n in summary["violations"].items())
-        console.print(Text(f"corrupt but ok: {summary['ok_corrupt']}; broken: {broken}"))
+    if not others:
+        return []
+    words = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in others.items())
+    reasons = ", ".join(f"{name} {count}" for name, count in summary["reasons"].items())
+    return [("not finished", f"{words} ({reasons})")]
 
 
-def _print_lines(console: Any, title: str, lines: Sequence[str]) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
-
-    if lines:
-        console.print(Text(title, style="bold"))
-        for line in lines:
-            console.print(Padding(Text(f"- {line}"), (0, 0, 0, 2)))
-
-
-def _latencies(summary: Mapping[str, Any]) -> Any:
-    names = (
-        ("TTFT", "ttft_s"),
-        ("TPOT", "tpot_s"),
-        ("ITL", "itl_s"),
-        ("first ITL", "first_itl_s"),
-        ("E2E", "e2e_s"),
-    )
+def _latencies(page: Page, summary: Summary) -> None:
     rows = [
         [title, *(format_seconds(summary[key][q]) for q in ("mean", "p50", "p90", "p99"))]
-        for title, key in names
+        for title, key in _LATENCIES
     ]
-    return table("latency", ("", "mean", "p50", "p90", "p99"), rows)
+    slo = {"TTFT": summary["slo"]["ttft_s"], "TPOT": summary["slo"]["tpot_s"]}
+    slo["E2E"] = summary["slo"]["e2e_s"]
+    for row in rows:
+        limit = slo.get(row[0])
+        row.append(format_seconds(limit) if limit is not None else "")
+    page.table("latency", ("", "mean", "p50", "p90", "p99", "SLO"), rows)
 
 
-def _stages(summary: Mapping[str, Any]) -> Any:
+def _stages(page: Page, summary: Summary) -> None:
     rows = []
     for name, stage in summary["stages"].items():
+        bounds = stage["bound_by"]
         rows.append(
             [
                 f"{name} ({stage['role']})",
-                f"{stage['utilisation']:.0%}",
-                f"{stage['mfu']:.1%}",
-                f"{stage['mbu']:.1%}",
-                f"{stage['kv_occupancy']:.0%}",
-                f"{stage['kv_occupancy_max']:.0%}",
+                _percent(stage["pressure"]),
+                _percent(stage["utilisation"]),
+                _percent(stage["mfu"], 1),
+                _percent(stage["mbu"], 1),
+                _percent(stage["kv_occupancy"]),
+                _percent(stage["kv_occupancy_max"]),
                 f"{stage['mean_batch']:.1f}",
-                max(stage["bound_by"], key=lambda w: stage["bound_by"][w], default="-"),
+                max(bounds, key=lambda word: bounds[word], default="-"),
             ]
         )
-    columns = ("pool", "busy", "MFU", "MBU", "KV", "KV max", "batch", "bound by")
-    return table("stages", columns, rows)
+    columns = ("pool", "pressure", "busy", "MFU", "MBU", "KV", "KV max", "batch", "bound")
+    page.table("stages", columns, rows)
 
 
-def _path(summary: Mapping[str, Any]) -> Any:
-    path = summary["critical_path_s"]
-    total = sum(path.values()) or 1.0
-    names = [name.removesuffix("_s") for name in path]
-    times = [format_seconds(value) for value in path.values()]
-    shares = [f"{value / total:.0%}" for value in path.values()]
-    return table("where a request's time goes (mean)", ("", *names), [["", *times], ["", *shares]])
+def _percent(value: float, digits: int = 0) -> str:
+    return f"{value:.{digits}%}" if value == value else "-"
 
 
-def print_capacity(found: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print the result of ``--find-rate``."""
-    if as_json:
-        print_json(found)
+def _path(page: Page, summary: Summary) -> None:
+    path = {name: value for name, value in summary["critical_path_s"].items() if value > 0.0}
+    total = sum(path.values())
+    if not total > 0.0:
         return
-    console = _console()
-    console.print(f"capacity: {found['rate_req_s']:.4g} req/s meets the SLO")
-    console.print(
-        f"  attainment {found['attainment']:.2%} there; {found['next_attainment']:.2%} at "
-        f"{found['next_rate_req_s']:.4g} req/s; closed-form bound {found['bound_req_s']:.4g} req/s"
-    )
-    console.print(f"  cost at capacity: {_money(found['cost_usd_per_mtok'])}; {found['bottleneck']}")
+    rows = [
+        [name.removesuffix("_s"), format_seconds(value), f"{value / total:.1%}"]
+        for name, value in path.items()
+    ]
+    page.table("where a request's time goes (mean)", ("part", "time", "share"), rows)
 
 
-def _money(value: float | None) -> str:
-    return f"{value:.3g} USD/Mtok" if value is not None else "no price known"
+def _broken(summary: Summary) -> list[str]:
+    if not (summary["ok_corrupt"] or summary["violations"] or summary["leak_page_s"]):
+        return []
+    broken = ", ".join(f"{name} {count}" for name, count in summary["violations"].items())
+    return [
+        f"ownership: {broken or 'no invariant'} broken; {summary['ok_corrupt']} answers wrong "
+        f"without an error; {summary['leak_page_s']:.4g} page-seconds leaked"
+    ]
+
+
+def print_capacity(found: Summary) -> None:
+    """Print the result of ``--find-rate``."""
+    page = Page()
+    rate = found["rate_req_s"]
+    page.line(f"{found['name']}: {rate:.4g} req/s meet the SLO; {found['bottleneck']}", "bold")
+    rows = [("attainment there", f"{found['attainment']:.2%} (asked: {found['percentile']:g} %)")]
+    if found["next_rate_req_s"] is not None:
+        rows.append(
+            (
+                "the next rate",
+                f"{found['next_rate_req_s']:.4g} req/s attains {found['next_attainment']:.2%}",
+            )
+        )
+    rows += [
+        ("closed-form bound", f"{found['bound_req_s']:.4g} req/s ({found['bound_stage']})"),
+        ("goodput", f"{found['goodput_req_s']:.4g} req/s, the end of the run included"),
+        ("output", f"{found['output_tok_s']:.4g} tok/s"),
+        ("cost at capacity", _amount(found["cost_usd_per_mtok"], "USD/Mtok", "no price known")),
+        ("energy", _amount(found["energy_j_per_tok"], "J/tok", "no power figures known")),
+        ("calibration", found["calibration_grade"]),
+        ("simulations", str(found["evaluations"])),
+    ]
+    page.pairs(rows)
+    page.items("notes", found["notes"])
+    page.show()
+
+
+def _amount(value: float | None, unit: str, unknown: str) -> str:
+    return f"{value:.3g} {unit}" if value is not None else unknown

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from typing import Annotated, Any, Optional
 
 import typer
 
 from hetsim.cli._app import app
 from hetsim.cli._options import Json, ScenarioFile, Seed, Sets, Workload
+from hetsim.cli._progress import Progress, note
 
 __all__ = ["run"]
 
@@ -20,12 +19,14 @@ def run(
     workload: Workload = None,
     out: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time
-        typer.Option(metavar="DIR", help="Write a run directory; without it nothing is written."),
+        typer.Option(metavar="DIR", help="Write a run directory; else nothing is written."),
     ] = None,
     sets: Sets = None,
     seed: Seed = None,
     json: Json = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Draw an overview (needs --out).")] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw an overview into the run directory.")
+    ] = False,
     find_rate: Annotated[
         bool, typer.Option("--find-rate", help="Find the largest rate that meets the SLO.")
     ] = False,
@@ -40,68 +41,48 @@ def run(
     ] = False,
 ) -> None:
     """Simulate a scenario and print what became of its requests."""
+    from hetsim.cli._page import print_json
     from hetsim.cli._render import print_capacity, print_summary
-    from hetsim.errors import Problem, ScenarioError
     from hetsim.scenario import load_scenario
 
-    if plot and out is None:
-        raise ScenarioError(Problem("needs a place to draw to; add --out DIR", "--plot"))
+    extras = {"--out": out, "--plot": plot, "--stepwise": stepwise, "--check-laws": check_laws}
+    _refuse_clashes(find_rate, extras, plot=plot, out=out)
     loaded = load_scenario(scenario, sets=sets or (), workload_file=workload, seed=seed)
     if find_rate:
         from hetsim.run import find_capacity
 
-        print_capacity(find_capacity(loaded, progress=_note), as_json=json)
+        found = find_capacity(loaded, progress=note)
+        print_json(found) if json else print_capacity(found)
         return
     from hetsim.run import run as simulate
 
-    with _Progress() as progress:
+    with Progress() as progress:
         result = simulate(
             loaded,
             out=out,
             stepwise=stepwise,
             check_laws=check_laws,
             overwrite=overwrite,
+            plot=plot,
             progress=progress,
         )
-    if plot:
-        from hetsim.run import draw_overview
-
-        draw_overview(result)
-    if json:
-        print(result.to_json())
-    else:
-        print_summary(result.summary)
-    print(f"done in {result.summary['wall_s']:.2f} s", file=sys.stderr)
+    print_json(result.summary) if json else print_summary(result.summary)
+    note(f"done in {result.summary['wall_s']:.2f} s")
     if out is not None:
-        print(f"written to {out}", file=sys.stderr)
+        note(f"written to {out}")
 
 
-def _note(text: str) -> None:
-    print(text, file=sys.stderr)
+def _refuse_clashes(find_rate: bool, extras: dict[str, Any], *, plot: bool, out: Any) -> None:
+    from hetsim.errors import Problem, ScenarioError
 
-
-class _Progress:
-    """A bar with the time left, on a terminal only."""
-
-    def __init__(self) -> None:
-        self._bar: Any = None
-        self._task: Any = None
-
-    def __enter__(self) -> Callable[[int, int], None] | None:
-        if not sys.stderr.isatty():
-            return None
-        from rich.console import Console
-        from rich.progress import Progress
-
-        self._bar = Progress(console=Console(stderr=True), transient=True)
-        self._bar.start()
-        return self._tell
-
-    def _tell(self, done: int, total: int) -> None:
-        if self._task is None:
-            self._task = self._bar.add_task("simulating", total=total)
-        self._bar.update(self._task, completed=done)
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+    problems = []
+    if find_rate:
+        problems = [
+            Problem("does not go with --find-rate, which writes nothing", name)
+            for name, given in extras.items()
+            if given
+        ]
+    elif plot and out is None:
+        problems = [Problem("needs a place to draw to; add --out DIR", "--plot")]
+    if problems:
+        raise ScenarioError(problems)

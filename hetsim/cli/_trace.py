@@ -14,11 +14,14 @@ __all__ = ["trace"]
 
 @app.command()
 def trace(
-    file: Annotated[str, typer.Argument(metavar="FILE[:FORMAT]", help="A trace file or folder.")],
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE[:FORMAT]", help="A trace; its format is recognised."),
+    ],
     json: Json = False,
 ) -> None:
     """Print what a workload trace contains."""
-    from hetsim.cli._render import print_json, table
+    from hetsim.cli._page import Page, print_json
     from hetsim.scenario import split_format
     from hetsim.workload import read_trace, trace_summary
 
@@ -27,15 +30,15 @@ def trace(
     if json:
         print_json(found)
         return
-    from rich.console import Console
-
-    rows = [[str(name), _text(value)] for name, value in found.items()]
-    Console(width=80, highlight=False, markup=False).print(table(path, ("", "value"), rows))
+    page = Page()
+    page.line(path, "bold")
+    rows = [(str(name), _text(value)) for name, value in found.items() if name != "notes"]
+    page.pairs(rows)
+    page.items("notes", [str(note) for note in found["notes"]])
+    page.show()
 
 
 def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, (list, tuple)):
-        return "; ".join(str(item) for item in value) or "-"
-    return str(value)
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

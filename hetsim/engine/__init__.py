@@ -5,7 +5,7 @@ links; ``hetsim.topology`` holds the solver). ``_streams.py`` is where randomnes
 ``_instruments.py`` how a run is watched. An event seen from outside: add its name to ``HOOKS``.
 """
 
-from hetsim.engine._clock import LATE, NORMAL, URGENT, Alarm, Engine, Wake
+from hetsim.engine._clock import LATE, NORMAL, URGENT, Alarm, Engine, Signal, Wake
 from hetsim.engine._fabric import Fabric
 from hetsim.engine._flow import Flow
 from hetsim.engine._instruments import HOOKS, Instruments
@@ -21,6 +21,7 @@ __all__ = [
     "Fabric",
     "Flow",
     "Instruments",
+    "Signal",
     "Streams",
     "Wake",
 ]

@@ -14,22 +14,41 @@ import simpy
 
 from hetsim.errors import InvariantViolated
 
-__all__ = ["LATE", "NORMAL", "URGENT", "Alarm", "Engine", "Wake"]
+__all__ = ["LATE", "NORMAL", "URGENT", "Alarm", "Engine", "Signal", "Wake"]
 
 URGENT, NORMAL, LATE = 0, 1, 2
 
 
-class Wake:
-    """The least that SimPy needs of an event: callbacks, and that it succeeded.
+class Signal:
+    """The least that the clock needs of an event: ``act(signal)`` is called when it happens.
 
-    ``owner`` tells a shared callback whom the event belongs to. A third of a Timeout's cost.
+    It may be on the clock several times; ``engine.rang`` says which entry happens just now.
+    SimPy's own ``step`` sees a callback that never wears out, and an event that succeeded.
     """
 
-    __slots__ = ("callbacks", "owner")
+    __slots__ = ("act",)
     _ok = True
 
-    def __init__(self, callbacks: list[Callable[[Any], None]], owner: Any = None) -> None:
-        self.callbacks: list[Callable[[Any], None]] | None = callbacks
+    def __init__(self, act: Callable[[Any], None]) -> None:
+        self.act = act
+
+    @property
+    def callbacks(self) -> list[Callable[[Any], None]]:
+        """What SimPy calls."""
+        return [self.act]
+
+    @callbacks.setter
+    def callbacks(self, gone: None) -> None:
+        pass
+
+
+class Wake(Signal):
+    """A signal that knows whom it is for: ``owner``. A third of a Timeout's cost."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, act: Callable[[Any], None], owner: Any = None) -> None:
+        self.act = act
         self.owner = owner
 
 
@@ -45,6 +64,8 @@ class Engine(simpy.Environment):
         self.queue: list[Any] = self._queue
         """SimPy's heap of (time, priority, sequence, event), for hot paths that push themselves."""
         self.order: Iterator[int] = self._eid
+        self.rang = -1
+        """Sequence number of the event that happens now: how its owner knows it is not stale."""
         self._after: list[Callable[[], None]] = []
 
     def put(self, event: Any, at_s: float, priority: int = NORMAL) -> None:
@@ -61,7 +82,7 @@ class Engine(simpy.Environment):
 
     def call_at(self, at_s: float, callback: Callable[[], None], priority: int = NORMAL) -> None:
         """Call ``callback()`` once at ``at_s``; what cannot be taken back needs no alarm."""
-        self.put(Wake(_CALL, callback), at_s, priority)
+        self.put(Wake(_call, callback), at_s, priority)
 
     def after_event(self, callback: Callable[[], None]) -> None:
         """Call ``callback()`` after every event of :meth:`run`: for the laws and for samplers."""
@@ -87,17 +108,25 @@ class Engine(simpy.Environment):
             raise ValueError(f"until (={end}) must not be before now (={self._now})")
         queue, after = self.queue, self._after
         while queue and queue[0][0] < end:
-            self._now, _, _, event = heappop(queue)
-            callbacks, event.callbacks = event.callbacks, None
-            for callback in callbacks:
-                callback(event)
-            if not event._ok and not hasattr(event, "_defused"):
-                raise event._value
-            for look in after:
-                look()
+            self._now, _, self.rang, event = heappop(queue)
+            try:
+                act = event.act
+            except AttributeError:
+                _happen(event)
+            else:
+                act(event)
+            if after:
+                for look in after:
+                    look()
         if until is not None:
             self._now = end
         return None
+
+    def step(self) -> None:
+        """Let the next event happen."""
+        if self._queue:
+            self.rang = self._queue[0][2]
+        super().step()
 
     def _run_until(self, event: simpy.Event) -> Any:
         while not event.processed:
@@ -116,7 +145,13 @@ def _call(wake: Wake) -> None:
     wake.owner()
 
 
-_CALL: list[Callable[[Any], None]] = [_call]
+def _happen(event: Any) -> None:
+    """Let one of SimPy's own events happen."""
+    callbacks, event.callbacks = event.callbacks, None
+    for callback in callbacks:
+        callback(event)
+    if not event._ok and not hasattr(event, "_defused"):
+        raise event._value
 
 
 class Alarm:
@@ -130,20 +165,20 @@ class Alarm:
     rings at 3.0
     """
 
-    __slots__ = ("_callbacks", "_engine", "_wake", "at_s", "callback", "priority")
+    __slots__ = ("_due", "_engine", "_signal", "at_s", "callback", "priority")
 
     def __init__(self, engine: Engine, callback: Callable[[], None], *, late: bool = False) -> None:
         self._engine = engine
         self.callback = callback
         self.priority = LATE if late else NORMAL
         self.at_s = inf
-        self._wake: Wake | None = None
-        self._callbacks: list[Callable[[Any], None]] = [self._fire]
+        self._signal = Signal(self._fire)
+        self._due = -1
 
     @property
     def is_set(self) -> bool:
         """Whether it will ring."""
-        return self._wake is not None
+        return self._due >= 0
 
     def set(self, at_s: float) -> None:
         """Ring at ``at_s`` and at no other time; infinity means never.
@@ -159,9 +194,9 @@ class Alarm:
         engine = self._engine
         if not at_s >= engine._now:
             raise InvariantViolated("L5", f"an alarm was set at {at_s!r} s, now is {engine.now!r}")
-        self._wake = wake = Wake(self._callbacks)
+        self._due = due = next(engine.order)
         self.at_s = at_s
-        heappush(engine.queue, (at_s, self.priority, next(engine.order), wake))
+        heappush(engine.queue, (at_s, self.priority, due, self._signal))
 
     def set_in(self, delay_s: float) -> None:
         """Ring ``delay_s`` from now."""
@@ -169,12 +204,12 @@ class Alarm:
 
     def clear(self) -> None:
         """Do not ring."""
-        self._wake = None
+        self._due = -1
         self.at_s = inf
 
-    def _fire(self, wake: Wake) -> None:
-        # A wake that was superseded stays in the queue, and is not the one remembered here.
-        if wake is self._wake:
-            self._wake = None
+    def _fire(self, _: Signal) -> None:
+        # A setting that was superseded stays in the queue, and is not the one remembered here.
+        if self._engine.rang == self._due:
+            self._due = -1
             self.at_s = inf
             self.callback()

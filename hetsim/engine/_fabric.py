@@ -17,7 +17,7 @@ from itertools import count
 from math import inf
 from typing import Any
 
-from hetsim.engine._clock import NORMAL, Engine, Wake
+from hetsim.engine._clock import NORMAL, Engine
 from hetsim.engine._flow import ALMOST, CANCELLED, LANDED, LANDING, MOVING, Flow, LinkState, Route
 from hetsim.engine._instruments import Instruments
 from hetsim.engine._ledger import Ledger
@@ -45,8 +45,8 @@ class Fabric(Ledger):
         super().__init__(engine, network)
         self._ids = count()
         self._routes: dict[int, tuple[Path, Route]] = {}
-        self._on_wake: list[Callable[[Any], None]] = [self._wake]
-        self._on_land: list[Callable[[Any], None]] = [self._land]
+        self._on_wake = self._wake
+        self._on_land = self._land
         self._watched = False
         self._see = instruments or Instruments()
 
@@ -75,8 +75,9 @@ class Fabric(Ledger):
         route = known[1] if known is not None else self._learn(path)
         now = self.engine._now
         flow = Flow(
-            next(self._ids), path, route, nbytes, on_done, tag, limit_bytes_per_s, now, extra_s
-        )
+            self._on_wake, next(self._ids), path, route, nbytes, on_done, tag, limit_bytes_per_s,
+            now, extra_s,
+        )  # fmt: skip
         self._active[flow] = None
         hook = self._see.flow_started
         if hook is not None:
@@ -101,7 +102,7 @@ class Fabric(Ledger):
             self._settle(flow, now)
         moved = flow.nbytes - flow.left_bytes
         flow.state = CANCELLED
-        flow.wake = None
+        flow.wake = -1
         self.lost_bytes += moved
         del self._active[flow]
         if moving:
@@ -222,9 +223,9 @@ class Fabric(Ledger):
             flow.rate_bytes_per_s = rate
             flow.finish_s = finish = now + left / rate if rate > 0.0 else inf
             if finish < flow.wake_s:
-                flow.wake = wake = Wake(self._on_wake, flow)
+                flow.wake = wake = next(engine.order)
                 flow.wake_s = finish
-                heappush(engine.queue, (finish, NORMAL, next(engine.order), wake))
+                heappush(engine.queue, (finish, NORMAL, wake, flow))
 
     def _settle(self, flow: Flow, now: float) -> None:
         """Count what a flow has sent at its present rate."""
@@ -241,24 +242,35 @@ class Fabric(Ledger):
         flow.finish_s = finish = now + flow.left_bytes / rate if rate > 0.0 else inf
         if finish < flow.wake_s:
             engine = self.engine
-            flow.wake = wake = Wake(self._on_wake, flow)
+            flow.wake = wake = next(engine.order)
             flow.wake_s = finish
-            heappush(engine.queue, (finish, NORMAL, next(engine.order), wake))
+            heappush(engine.queue, (finish, NORMAL, wake, flow))
 
-    def _wake(self, wake: Wake) -> None:
-        flow: Flow = wake.owner
-        if wake is not flow.wake:
+    def _wake(self, flow: Flow) -> None:
+        engine = self.engine
+        if engine.rang != flow.wake:
             return
-        now = self.engine._now
+        now = engine._now
         if flow.finish_s > now:
             # It was slowed since: this wake has come too early.
-            flow.wake = None
+            flow.wake = -1
             flow.wake_s = inf
             if flow.finish_s < inf:
-                flow.wake = wake = Wake(self._on_wake, flow)
+                flow.wake = wake = next(engine.order)
                 flow.wake_s = flow.finish_s
-                self.engine.put(wake, flow.finish_s)
+                heappush(engine.queue, (flow.finish_s, NORMAL, wake, flow))
             return
+        for link, _ in flow.route:
+            if link.binds:
+                self._end_bound(flow, now)
+                return
+        # It shared with nobody, so nobody is freed.
+        self._leave_sent(flow, now)
+        if self._watched:
+            self._tell(flow.route)
+
+    def _end_bound(self, flow: Flow, now: float) -> None:
+        """End a flow on a link that binds, and give its share to the others."""
         freed: dict[LinkState, None] = {}
         for ending in ending_with(flow, now):
             freed.update(self._leave_sent(ending, now))
@@ -278,18 +290,19 @@ class Fabric(Ledger):
         """Let the last byte, which has left, land after the latency of the path."""
         flow.left_bytes = 0.0
         flow.state = LANDING
-        flow.wake = wake = Wake(self._on_land, flow)
+        flow.act = self._on_land
         engine = self.engine
+        flow.wake = wake = next(engine.order)
         at = now + (flow.path.latency_s + flow.extra_s)
-        heappush(engine.queue, (at, NORMAL, next(engine.order), wake))
+        heappush(engine.queue, (at, NORMAL, wake, flow))
 
-    def _land(self, wake: Wake) -> None:
-        flow: Flow = wake.owner
-        if wake is not flow.wake:
+    def _land(self, flow: Flow) -> None:
+        engine = self.engine
+        if engine.rang != flow.wake:
             return
-        flow.wake = None
+        flow.wake = -1
         flow.state = LANDED
-        flow.landed_s = self.engine._now
+        flow.landed_s = engine._now
         self.landed_bytes += flow.nbytes
         del self._active[flow]
         hook = self._see.flow_landed

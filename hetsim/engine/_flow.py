@@ -6,7 +6,7 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from hetsim.engine._clock import Wake
+from hetsim.engine._clock import Signal
 from hetsim.topology import Path
 
 __all__ = ["ALMOST", "Flow", "LinkState", "Route"]
@@ -58,10 +58,11 @@ class LinkState:
 Route = tuple[tuple[LinkState, float], ...]
 
 
-class Flow:
+class Flow(Signal):
     """Bytes on their way: moving, then landing (the last byte is sent), then landed; or cancelled.
 
-    ``state`` is one of these words. A flow is the handle for :meth:`Fabric.cancel`.
+    ``state`` is one of these words. A flow is the handle for :meth:`Fabric.cancel`, and its own
+    signal on the clock.
     """
 
     __slots__ = (
@@ -87,6 +88,7 @@ class Flow:
 
     def __init__(
         self,
+        act: Callable[[Any], None],
         flow_id: int,
         path: Path,
         route: Route,
@@ -97,6 +99,7 @@ class Flow:
         now_s: float,
         extra_s: float = 0.0,
     ) -> None:
+        self.act = act
         self.id = flow_id
         self.path = path
         self.route = route
@@ -116,7 +119,8 @@ class Flow:
         self.finish_s = inf
         """When the last byte leaves, if no rate changes."""
         self.landed_s = inf
-        self.wake: Wake | None = None
+        self.wake = -1
+        """Which of its entries on the clock counts; earlier ones are stale."""
         self.wake_s = inf
 
     def moved_bytes(self, now_s: float) -> float:

@@ -89,5 +89,22 @@ def run_quantile(runs: Runs, share: float) -> float:
 
 
 def columns(table: Any, *names: str) -> list[Any]:
-    """Return columns of an Arrow table as numpy arrays (words as objects)."""
-    return [table.column(name).to_numpy(zero_copy_only=False) for name in names]
+    """Return columns of an Arrow table as numpy arrays; words are shared Python strings."""
+    return [_column(table.column(name)) for name in names]
+
+
+def _column(column: Any) -> Any:
+    import pyarrow as pa
+
+    if not (pa.types.is_string(column.type) or pa.types.is_dictionary(column.type)):
+        return column.to_numpy(zero_copy_only=False)
+    # One Python string per word, not one per row.
+    coded = (
+        column.combine_chunks().dictionary_encode()
+        if pa.types.is_string(column.type)
+        else (column.unify_dictionaries().combine_chunks())
+    )
+    if isinstance(coded, pa.ChunkedArray):
+        coded = coded.combine_chunks()
+    words = np.array(coded.dictionary.to_pylist() or [""], dtype=object)
+    return words[coded.indices.to_numpy(zero_copy_only=False)]

@@ -1,8 +1,9 @@
-"""Rows while a run goes on: appended as plain numbers, closed in blocks, kept or written."""
+"""Rows while a run goes on: packed as plain numbers, closed in blocks, kept or written."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,49 +13,71 @@ from hetsim.metrics._schema import RAW, RunInfo, build_batch
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["Recorder", "TABLES"]
+__all__ = [
+    "TABLES",
+    "Recorder",
+    "pack_gap",
+    "pack_move",
+    "pack_request",
+    "pack_step",
+    "pack_transfer",
+]
 
 TABLES = ("requests", "steps", "transfers", "ownership", "occupancy", "gaps")
 
-# Rows of a block: large enough that closing it is vectorised, small enough that a run's memory
+# Bytes of a block: large enough that closing it is vectorised, small enough that a run's memory
 # does not grow with its length.
-_BLOCK_VALUES = 1 << 20
+_BLOCK_BYTES = 1 << 22
+
+
+def _packer(name: str) -> Any:
+    """Return the function that turns the values of a row into bytes."""
+    return Struct(f"{len(RAW[name])}d").pack
+
+
+pack_request = _packer("requests")
+pack_step = _packer("steps")
+pack_transfer = _packer("transfers")
+pack_move = _packer("ownership")
+pack_gap = _packer("gaps")
 
 
 class Recorder:
     """Collects the rows of every table.
 
-    ``recorder.steps(row)`` and so on are the ``extend`` of a flat list: the cheapest append there
-    is. :meth:`flush` turns what has been collected into Arrow record batches; they stay in memory,
-    or go to Parquet files in ``folder`` as they come.
+    ``recorder.steps(pack_step(...))`` and so on append a row, its values in the order of ``RAW``.
+    Rows are packed at once, while their numbers are in the cache of the processor: a number is 8
+    bytes from then on, and a block of rows is an array without being walked. :meth:`flush` turns
+    what has been collected into Arrow record batches; they stay in memory, or go to Parquet files
+    in ``folder`` as they come.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._flat: dict[str, list[float]] = {name: [] for name in RAW}
-        self.requests = self._flat["requests"].extend
-        self.steps = self._flat["steps"].extend
-        self.transfers = self._flat["transfers"].extend
-        self.ownership = self._flat["ownership"].extend
-        self.gaps = self._flat["gaps"].extend
+        self._packed: dict[str, bytearray] = {name: bytearray() for name in RAW}
+        self.requests = self._packed["requests"].extend
+        self.steps = self._packed["steps"].extend
+        self.transfers = self._packed["transfers"].extend
+        self.ownership = self._packed["ownership"].extend
+        self.gaps = self._packed["gaps"].extend
         self._folder = folder
         self._batches: dict[str, list[pa.RecordBatch]] = {name: [] for name in TABLES}
         self._writers: dict[str, Any] = {}
 
     def maybe_flush(self, info: RunInfo) -> None:
         """Close a block of each table that has grown large."""
-        for name, flat in self._flat.items():
-            if len(flat) >= _BLOCK_VALUES:
+        for name, packed in self._packed.items():
+            if len(packed) >= _BLOCK_BYTES:
                 self._close(name, info)
 
     def flush(self, info: RunInfo) -> None:
         """Close what has been collected, empty tables included."""
-        for name in self._flat:
+        for name in self._packed:
             self._close(name, info)
 
     def _close(self, name: str, info: RunInfo) -> None:
-        flat = self._flat[name]
-        raw = np.array(flat, np.float64).reshape(-1, len(RAW[name]))
-        flat.clear()
+        packed = self._packed[name]
+        raw = np.frombuffer(bytes(packed), np.float64).reshape(-1, len(RAW[name]))
+        packed.clear()
         self._keep(name, build_batch(name, raw, info))
         if name == "steps":
             self._keep("occupancy", build_batch("occupancy", raw, info))

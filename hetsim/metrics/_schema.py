@@ -61,6 +61,8 @@ class PoolInfo:
     peak_flop_per_s: float
     """Dense peak of one device at the pool's compute precision."""
     memory_bytes_per_s: float
+    slots: int = 0
+    """Requests that one instance runs at once at most; 0 = not known."""
 
 
 @spec
@@ -75,6 +77,10 @@ class RunInfo:
     moves: Sequence[tuple[str, str, str, str, str]]
     """(block_set, state_from, state_to, owner, cause) by code; grows while the run goes on."""
     measured_from_s: float = 0.0
+    overhead_s: float = 0.0
+    """Fixed time of a request before a scheduler sees it; the rest of that wait is queueing."""
+    reserves_first: bool = False
+    """Whether a request waits for blocks on the decode side before the prefill side sees it."""
 
 
 Matrix = npt.NDArray[np.float64]
@@ -96,8 +102,6 @@ def _requests(raw: Matrix, info: RunInfo) -> dict[str, Any]:
     finished = col["status"] == 0
     first, last = col["first_token_s"], col["last_token_s"]
     more = finished & (col["osl_tokens"] > 1)
-    decode_from = np.where(np.isnan(col["decode_start_s"]), last, col["decode_start_s"])
-    here = np.where(np.isnan(col["landed_s"]), col["prefill_end_s"], col["landed_s"])
     with np.errstate(invalid="ignore", divide="ignore"):
         tpot = np.where(more, (last - first) / (col["osl_tokens"] - 1), np.nan)
     return {
@@ -114,13 +118,9 @@ def _requests(raw: Matrix, info: RunInfo) -> dict[str, Any]:
         "tpot_s": tpot,
         "first_itl_s": np.where(finished, col["second_token_s"] - first, np.nan),
         "e2e_s": np.where(finished, last - col["arrival_s"], np.nan),
-        "queue_s": col["prefill_start_s"] - col["arrival_s"],
+        **_before_prefill(col, info),
         "prefill_s": col["prefill_end_s"] - col["prefill_start_s"],
-        "hold_s": col["transfer_start_s"] - col["prefill_end_s"],
-        "transfer_s": col["landed_s"] - col["transfer_start_s"] - col["convert_s"],
-        "convert_s": np.where(np.isnan(col["landed_s"]), np.nan, col["convert_s"]),
-        "admit_s": decode_from - here,
-        "decode_s": last - decode_from,
+        **_after_prefill(col),
         "prefill_start_s": col["prefill_start_s"],
         "prefill_end_s": col["prefill_end_s"],
         "decode_start_s": col["decode_start_s"],
@@ -135,8 +135,45 @@ def _requests(raw: Matrix, info: RunInfo) -> dict[str, Any]:
     }
 
 
+def _before_prefill(col: Mapping[str, Matrix], info: RunInfo) -> dict[str, Matrix]:
+    """Return overhead, credit and queue: they add up from the arrival to the prefill.
+
+    ``credit_s`` is the wait for blocks on the decode side, where the protocol reserves them before
+    the prefill; elsewhere there is none, and a wait in front of the pool is queueing.
+    """
+    # After a crash a request may be queued a second time: its first prefill counts.
+    seen = np.minimum(col["enqueued_s"], col["prefill_start_s"]) - col["arrival_s"]
+    overhead = np.minimum(seen, info.overhead_s)
+    credit = seen - overhead if info.reserves_first else 0.0 * seen
+    waited = col["prefill_start_s"] - col["arrival_s"]
+    return {"overhead_s": overhead, "credit_s": credit, "queue_s": waited - overhead - credit}
+
+
+def _after_prefill(col: Mapping[str, Matrix]) -> dict[str, Matrix]:
+    """Return hold, transfer, convert, admit and decode: they add up to the last token.
+
+    What a layer-wise or chunk-wise hand-off does while the prefill still runs costs no time: the
+    parts begin at the end of the prefill.
+    """
+    last, done, landed = col["last_token_s"], col["prefill_end_s"], col["landed_s"]
+    decode_from = np.where(np.isnan(col["decode_start_s"]), last, col["decode_start_s"])
+    exposed = np.maximum(landed - done, 0.0)
+    start = np.where(np.isnan(col["transfer_start_s"]), landed, col["transfer_start_s"])
+    hold = np.clip(start - done, 0.0, exposed)
+    convert = np.minimum(col["convert_s"], exposed - hold)
+    here = np.where(np.isnan(landed), done, np.maximum(landed, done))
+    return {
+        "hold_s": hold,
+        "transfer_s": exposed - hold - convert,
+        "convert_s": convert,
+        "admit_s": decode_from - here,
+        "decode_s": last - decode_from,
+    }
+
+
 def _device_ids(raw: Matrix, info: RunInfo) -> Any:
-    names, offset = [], []
+    names: list[str] = []
+    offset: list[int] = []
     for pool in info.pools:
         offset.append(len(names))
         names += [f"{pool.name}/{i}" for i in range(pool.instances)]

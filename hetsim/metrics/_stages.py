@@ -1,4 +1,4 @@
-"""Stage pressure and the verdict: which stage holds requests up, and what binds it."""
+"""Stage pressure: how busy each pool is, and where the mean request spends its time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,23 @@ import numpy as np
 from hetsim.metrics._quantiles import Array, columns
 from hetsim.metrics._schema import PoolInfo
 
-__all__ = ["backlog_growth", "bottleneck", "critical_path", "pool_figures"]
+__all__ = ["PATH", "backlog_growth", "critical_path", "is_growing", "pool_figures", "queue_growth"]
 
-PATH = ("queue_s", "prefill_s", "hold_s", "transfer_s", "convert_s", "admit_s", "decode_s")
+PATH = (
+    "overhead_s",
+    "credit_s",
+    "queue_s",
+    "prefill_s",
+    "hold_s",
+    "transfer_s",
+    "convert_s",
+    "admit_s",
+    "decode_s",
+)
 """The critical path of a request, in order; the parts add up to its end-to-end latency."""
+
+_SAMPLES = 64
+_TINY = 1e-300
 
 
 def critical_path(table: Any) -> dict[str, float]:
@@ -26,116 +39,146 @@ def critical_path(table: Any) -> dict[str, float]:
     return result
 
 
+def _inside(enter: Array, leave: Array, end_s: float) -> tuple[Array, Array]:
+    """Return 64 times over the last two thirds of the arrivals, and how many were inside then."""
+    none = np.empty(0)
+    enter, leave = np.sort(enter[~np.isnan(enter)]), np.sort(leave[~np.isnan(leave)])
+    if len(enter) < 16 or end_s <= 0.0:
+        return none, none
+    last = min(end_s, float(enter[-1]))
+    if last <= 0.0:
+        return none, none
+    times = np.linspace(last / 3.0, last, _SAMPLES)
+    inside = np.searchsorted(enter, times, "right") - np.searchsorted(leave, times, "right")
+    return times, inside.astype(float)
+
+
 def backlog_growth(enter: Array, leave: Array, end_s: float) -> float:
     """Return by how many requests a second the number inside grows over the last two thirds.
 
     ``enter`` and ``leave`` are times, NaN = never. The slope is that of the least-squares line
     through 64 samples.
     """
-    enter, leave = np.sort(enter[~np.isnan(enter)]), np.sort(leave[~np.isnan(leave)])
-    if len(enter) < 16 or end_s <= 0.0:
-        return 0.0
-    last = min(end_s, float(enter[-1]))
-    times = np.linspace(last / 3.0, last, 64)
-    inside = np.searchsorted(enter, times, "right") - np.searchsorted(leave, times, "right")
-    if last <= 0.0:
+    times, inside = _inside(enter, leave, end_s)
+    if not len(times):
         return 0.0
     centred = times - times.mean()
     return float((centred * inside).sum() / (centred * centred).sum())
 
 
-def pool_figures(steps: Any, pools: tuple[PoolInfo, ...], span_s: float) -> dict[str, Any]:
-    """Return utilisation, MFU, MBU, KV occupancy and what bound its steps, by pool."""
-    names = ("pool", "duration_s", "steps", "batch_size", "prefill_tokens", "decode_tokens")
-    pool, duration, count, batch, prefill, decode = columns(steps, *names)
-    flop, nbytes, used, total, bound = columns(
-        steps, "flop", "bytes", "blocks_used", "blocks_total", "bound_by"
-    )
-    result: dict[str, Any] = {}
+def is_growing(enter: Array, leave: Array, end_s: float) -> bool:
+    """Return whether the backlog grows: beyond 5 % of what arrives, and beyond what chance does.
+
+    A stable queue of mean ``L`` wanders by about ``sqrt(L)``; four times that over the window is
+    no chance.
+
+    >>> arrivals = np.arange(1000.0)
+    >>> is_growing(arrivals, arrivals + 5.0, 1e9), is_growing(arrivals, 2 * arrivals, 1e9)
+    (False, True)
+    """
+    times, inside = _inside(enter, leave, end_s)
+    if not len(times):
+        return False
+    grown = backlog_growth(enter, leave, end_s) * float(times[-1] - times[0])
+    came = float(((enter > times[0]) & (enter <= times[-1])).sum())
+    return grown > max(0.05 * came, 4.0 * float(np.sqrt(max(1.0, inside.mean()))))
+
+
+def queue_growth(requests: Any, roles: dict[str, str], end_s: float) -> dict[str, float]:
+    """Return by how many requests a second the queue before each pool grows.
+
+    A prefill pool holds back from the arrival to the start of the prefill, a decode pool from the
+    end of the prefill to the first decode step; a co-located pool both.
+    """
+    names = ("status", "arrival_s", "prefill_start_s", "prefill_end_s", "decode_start_s")
+    status, *times = columns(requests, *names)
+    stays = (status == "finished") | (status == "unfinished")
+    arrival, start, end, decode = (column[stays].astype(float) for column in times)
+    # One without a decode (a single token) does not wait for it.
+    decode = np.where(np.isnan(decode) & (status[stays] == "finished"), end, decode)
+    before = {"prefill": (arrival, start), "decode": (end, decode), "both": (arrival, start)}
+    return {name: backlog_growth(*before[role], end_s) for name, role in roles.items()}
+
+
+def pool_figures(
+    steps: Any,
+    pools: tuple[PoolInfo, ...],
+    span_s: float,
+    loaded: tuple[float, float] | None = None,
+) -> dict[str, Any]:
+    """Return utilisation, MFU, MBU, KV occupancy and what bound its steps, by pool.
+
+    Utilisation, MFU and MBU are over the whole time, KV occupancy and batch over busy time.
+    ``loaded_`` figures are over the time ``loaded``, in which requests arrive: without the slow
+    end of a run, when the last answers are finished.
+    """
+    table = dict(zip(_COLUMNS, columns(steps, *_COLUMNS), strict=True))
+    span_s = max(span_s, _TINY)
+    result = {}
     for info in pools:
-        mine = pool == info.name
-        busy = float(duration[mine].sum())
-        devices = info.instances * info.devices_per_instance
-        seconds = max(span_s, 1e-300) * devices
-        weights = duration[mine] / max(busy, 1e-300)
-        occupied = float((weights * used[mine] / np.maximum(total[mine], 1)).sum())
-        peak = float((used[mine] / np.maximum(total[mine], 1)).max()) if mine.any() else 0.0
-        shares = {
-            str(word): float(duration[mine & (bound == word)].sum() / max(busy, 1e-300))
-            for word in sorted({str(word) for word in bound[mine]})
-        }
-        decoding = mine & (decode > 0)
+        mine = {name: column[table["pool"] == info.name] for name, column in table.items()}
         result[info.name] = {
-            "utilisation": busy / max(span_s * info.instances, 1e-300),
-            "mfu": float(flop[mine].sum()) / (seconds * info.peak_flop_per_s),
-            "mbu": float(nbytes[mine].sum()) / (seconds * info.memory_bytes_per_s),
-            "kv_occupancy": occupied,
-            "kv_occupancy_max": peak,
-            "mean_batch": float(
-                (batch[decoding] * duration[decoding]).sum()
-                / max(float(duration[decoding].sum()), 1e-300)
-            ),
-            "steps": int(count[mine].sum()),
-            "prefill_tok_s": float(prefill[mine].sum()) / max(span_s, 1e-300),
-            "decode_tok_s": float(decode[mine].sum()) / max(span_s, 1e-300),
-            "bound_by": shares,
+            **_figures(mine, info, span_s),
+            **_under_load(mine, info, loaded or (0.0, span_s)),
         }
     return result
 
 
-def bottleneck(path: dict[str, float], stages: dict[str, Any], roles: dict[str, str]) -> str:
-    """Return one line: the stage whose waiting dominates, and what binds it.
-
-    A stage is held responsible for the waiting in front of it: the queue for prefill, the hold for
-    decode's KV blocks, admission for decode's slots, the transfer for the link. If nothing waits
-    to speak of, the busiest stage is named.
-    """
-    by_role = {role: name for name, role in roles.items()}
-    first = by_role.get("prefill") or by_role.get("both") or next(iter(roles))
-    last = by_role.get("decode") or first
-    waits = {
-        "prefill": path["queue_s"],
-        "hold": path["hold_s"],
-        "transfer": path["transfer_s"] + path["convert_s"],
-        "admit": path["admit_s"],
-    }
-    total = sum(path.values())
-    worst = max(waits, key=lambda name: waits[name])
-    if not total > 0.0:
-        return "nothing finished"
-    if waits[worst] > 0.1 * total:
-        return _verdict(worst, first, last, stages)
-    busiest = max(stages, key=lambda name: stages[name]["utilisation"])
-    used = stages[busiest]["utilisation"]
-    if used < 0.5:
-        return f"no stage is under pressure (busiest: pool {busiest}, {used:.0%} of the time)"
-    return f"{roles[busiest]}-bound: {_limit(stages[busiest])} of pool {busiest}"
-
-
-def _verdict(worst: str, first: str, last: str, stages: dict[str, Any]) -> str:
-    if worst == "prefill":
-        if stages[first]["kv_occupancy_max"] > 0.95 and stages[first]["utilisation"] < 0.9:
-            return f"prefill-bound: KV capacity of pool {first}"
-        return f"prefill-bound: {_limit(stages[first])} of pool {first}"
-    if worst == "hold":
-        if stages[last]["kv_occupancy_max"] > 0.9:
-            return f"decode-bound: KV capacity of pool {last}"
-        return f"hand-off-bound: control latency between pools {first} and {last}"
-    if worst == "transfer":
-        return f"transfer-bound: network from pool {first} to pool {last}"
-    if stages[last]["kv_occupancy_max"] > 0.9:
-        return f"decode-bound: KV capacity of pool {last}"
-    return f"decode-bound: batch slots of pool {last}"
-
-
-def _limit(stage: dict[str, Any]) -> str:
-    shares = stage["bound_by"]
-    if not shares:
-        return "time"
+def _under_load(
+    mine: dict[str, Any], info: PoolInfo, loaded: tuple[float, float]
+) -> dict[str, float]:
+    begin, end = loaded
+    start = mine["start_s"]
+    inside = np.minimum(start + mine["duration_s"], end) - np.maximum(start, begin)
+    inside = np.maximum(inside, 0.0)
+    busy, span_s = float(inside.sum()), max(end - begin, _TINY) * info.instances
+    occupied = mine["blocks_used"] / np.maximum(mine["blocks_total"], 1)
+    running = float((inside * (mine["decode_tokens"] > 0) * mine["batch_size"]).sum())
     return {
-        "compute": "compute",
-        "memory": "memory bandwidth",
-        "link": "collectives",
-        "latency": "kernel latency",
-        "host": "host time",
-    }.get(max(shares, key=lambda word: shares[word]), "time")
+        "loaded_utilisation": busy / span_s,
+        "loaded_kv_occupancy": float((inside * occupied).sum()) / max(busy, _TINY),
+        "loaded_slot_occupancy": running / (span_s * info.slots) if info.slots else float("nan"),
+    }
+
+
+_COLUMNS = (
+    "pool",
+    "start_s",
+    "duration_s",
+    "steps",
+    "batch_size",
+    "prefill_tokens",
+    "decode_tokens",
+    "flop",
+    "bytes",
+    "blocks_used",
+    "blocks_total",
+    "bound_by",
+)
+
+
+def _figures(mine: dict[str, Any], info: PoolInfo, span_s: float) -> dict[str, Any]:
+    duration, bound = mine["duration_s"], mine["bound_by"]
+    busy = float(duration.sum())
+    occupied = mine["blocks_used"] / np.maximum(mine["blocks_total"], 1)
+    seconds = span_s * info.instances * info.devices_per_instance
+
+    def share(weight: Any) -> float:
+        return float((duration * weight).sum()) / max(busy, _TINY)
+
+    decoding = mine["decode_tokens"] > 0
+    running = float((duration * decoding * mine["batch_size"]).sum())
+    return {
+        "instances": info.instances,
+        "utilisation": busy / (span_s * info.instances),
+        "mfu": float(mine["flop"].sum()) / (seconds * info.peak_flop_per_s),
+        "mbu": float(mine["bytes"].sum()) / (seconds * info.memory_bytes_per_s),
+        "kv_occupancy": share(occupied),
+        "kv_occupancy_max": float(occupied.max()) if len(occupied) else 0.0,
+        "mean_batch": running / max(float(duration[decoding].sum()), _TINY),
+        "prefill_time_ratio": share(mine["prefill_tokens"] > 0),
+        "steps": int(mine["steps"].sum()),
+        "prefill_tok_s": float(mine["prefill_tokens"].sum()) / span_s,
+        "decode_tok_s": float(mine["decode_tokens"].sum()) / span_s,
+        "bound_by": {word: share(bound == word) for word in sorted({str(w) for w in bound})},
+    }

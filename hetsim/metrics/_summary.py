@@ -15,10 +15,17 @@ from hetsim.metrics._quantiles import (
     runs_mean,
 )
 from hetsim.metrics._schema import STATUSES, PoolInfo
-from hetsim.metrics._stages import backlog_growth, bottleneck, critical_path, pool_figures
+from hetsim.metrics._stages import (
+    backlog_growth,
+    critical_path,
+    is_growing,
+    pool_figures,
+    queue_growth,
+)
+from hetsim.metrics._verdict import MISSED, bottleneck, pressure
 from hetsim.spec import spec
 
-__all__ = ["PoolPower", "SloSpec", "itl_runs", "summarise"]
+__all__ = ["PoolPower", "SloSpec", "itl_runs", "last_moment_s", "summarise"]
 
 
 @spec
@@ -40,26 +47,29 @@ class PoolPower:
     max_w: float | None
 
 
-def itl_runs(steps: Any, requests: Any, gaps: Any) -> Runs:
+def itl_runs(steps: Any, requests: Any, gaps: Any, measured_from_s: float = 0.0) -> Runs:
     """Return every inter-token latency of a run, as runs of equal slope.
 
     A segment of ``k`` steps of a batch ``B`` holds ``B k`` of them; its first step also has what
     the batch waited since its step before, and is no gap for those who joined with it. Theirs are
     in ``requests`` (from the first token to the second) and, after a preemption, in ``gaps``.
+    Segments that began while warming up are left out.
     """
-    decode, batch, joined, count = columns(
-        steps, "decode_tokens", "batch_size", "joined", "steps"
+    decode, batch, joined, count = columns(steps, "decode_tokens", "batch_size", "joined", "steps")
+    stall, first, last, begun = columns(steps, "stall_s", "first_step_s", "last_step_s", "start_s")
+    on = (decode > 0) & (begun >= measured_from_s)
+    batch, joined, count = (
+        batch[on].astype(float),
+        joined[on].astype(float),
+        count[on].astype(float),
     )
-    stall, first, last = columns(steps, "stall_s", "first_step_s", "last_step_s")
-    on = decode > 0
-    batch, joined, count = batch[on].astype(float), joined[on].astype(float), count[on].astype(float)
     stall, first, last = stall[on], first[on], last[on]
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(count > 1, (last - first) / (count - 1), 0.0)
     ones, none = np.ones_like(first), np.zeros_like(first)
-    early, second, start = columns(requests, "first_itl_s", "first_token_s", "decode_start_s")
-    # A first gap that lies wholly inside the batch is counted by its segment already.
-    own = early[~np.isnan(early) & ~(second > start)]
+    early, token, start = columns(requests, "first_itl_s", "first_token_s", "decode_start_s")
+    # Where the batch emits the first token, the first gap is counted by its segment already.
+    own = early[~np.isnan(early) & ~(token > start)]
     (more,) = columns(gaps, "gap_s")
     singles = np.concatenate([own, more.astype(float)])
     return Runs(
@@ -68,6 +78,14 @@ def itl_runs(steps: Any, requests: Any, gaps: Any) -> Runs:
         np.concatenate([ones, count - 1.0, np.ones_like(singles)]),
         np.concatenate([np.maximum(batch - joined, 0.0), batch, np.ones_like(singles)]),
     )
+
+
+def last_moment_s(tables: Mapping[str, Any]) -> float:
+    """Return when the last thing happened: an arrival, a token, or the end of a step."""
+    arrival, last = columns(tables["requests"], "arrival_s", "last_token_s")
+    start, duration = columns(tables["steps"], "start_s", "duration_s")
+    moments = [arrival, last[~np.isnan(last)], start + duration]
+    return max((float(part.max()) for part in moments if len(part)), default=0.0)
 
 
 def _itl(runs: Runs) -> dict[str, float]:
@@ -79,17 +97,22 @@ def _itl(runs: Runs) -> dict[str, float]:
     }
 
 
-def _meets(requests: Any, slo: SloSpec) -> Any:
-    """Return which requests meet every objective; an unfinished or corrupt one never does."""
-    status, corrupt, ttft, tpot, e2e = columns(
-        requests, "status", "corrupt", "ttft_s", "tpot_s", "e2e_s"
-    )
-    good = (status == "finished") & ~corrupt.astype(bool)
+def _misses(requests: Any, slo: SloSpec) -> dict[str, Any]:
+    """Return by objective which requests miss it; NaN (a single token has no TPOT) misses none."""
+    ttft, tpot, e2e = columns(requests, "ttft_s", "tpot_s", "e2e_s")
     with np.errstate(invalid="ignore"):
-        good &= ttft <= slo.ttft_s
-        good &= np.isnan(tpot) | (tpot <= slo.tpot_s)
+        missed = {"ttft": ttft > slo.ttft_s, "tpot": tpot > slo.tpot_s}
         if slo.e2e_s is not None:
-            good &= e2e <= slo.e2e_s
+            missed["e2e"] = e2e > slo.e2e_s
+    return missed
+
+
+def _meets(requests: Any, missed: Mapping[str, Any]) -> Any:
+    """Return which requests meet every objective; an unfinished or corrupt one never does."""
+    status, corrupt = columns(requests, "status", "corrupt")
+    good = (status == "finished") & ~corrupt.astype(bool)
+    for late in missed.values():
+        good &= ~late
     return good
 
 
@@ -108,6 +131,7 @@ def summarise(
     slo: SloSpec,
     end_s: float,
     measured_from_s: float,
+    first_token_from: str = "prefill",
 ) -> dict[str, Any]:
     """Return the summary as plain data; figures are of requests that arrived once measuring began.
 
@@ -115,59 +139,115 @@ def summarise(
     start of measuring to the end of the last measured request.
     """
     requests, steps = tables["requests"], tables["steps"]
-    status, arrival, last, measured = columns(
-        requests, "status", "arrival_s", "last_token_s", "measured"
-    )
+    status, last, measured = columns(requests, "status", "last_token_s", "measured")
     measured = measured.astype(bool)
     window = requests.filter(measured) if not measured.all() else requests
     ended = last[measured & (status == "finished")]
     span_s = max(float(ended.max()) - measured_from_s, 1e-300) if len(ended) else 0.0
-    good = _meets(window, slo)
-    ttft, tpot, e2e, first_itl, out, isl = columns(
-        window, "ttft_s", "tpot_s", "e2e_s", "first_itl_s", "output_tokens", "isl_tokens"
-    )
-    done = columns(window, "status")[0] == "finished"
-    arrived = len(good)
-    attainment = float(good.sum()) / arrived if arrived else float("nan")
-    out_tokens = float(out[done].sum())
-    devices = sum(p.instances * p.devices_per_instance for p in pools)
-    rate = 1.0 / span_s if span_s else 0.0
-    stages = pool_figures(steps, pools, end_s)
-    path = critical_path(window)
-    growth = _growth(requests, end_s)
-    arrival_rate = len(status) / float(arrival.max()) if len(status) and arrival.max() > 0 else 0.0
-    unstable = growth > 0.05 * arrival_rate > 0.0
+    missed = _misses(window, slo)
+    good = _meets(window, missed)
+    attainment = float(good.sum()) / len(good) if len(good) else float("nan")
+    stages = pool_figures(steps, pools, end_s, _loaded(requests, measured_from_s, end_s))
+    growth = queue_growth(requests, roles, end_s)
     for name, stage in stages.items():
         stage["role"] = roles[name]
-        stage["pressure"] = max(stage["utilisation"], stage["kv_occupancy"])
+        stage["pressure"] = pressure(stage, roles[name])
+        stage["queue_growth_req_s"] = growth[name]
+    path, late = critical_path(window), _missed_ratio(window, missed)
     return {
         "requests": _counts(status),
-        "ttft_s": distribution(ttft),
-        "tpot_s": distribution(tpot),
-        "itl_s": _itl(itl_runs(steps, requests, tables["gaps"])),
-        "first_itl_s": distribution(first_itl),
-        "e2e_s": distribution(e2e),
-        "goodput_req_s": float(good.sum()) * rate,
-        "throughput": {
-            "req_s": float(done.sum()) * rate,
-            "output_tok_s": out_tokens * rate,
-            "output_tok_s_per_accelerator": out_tokens * rate / devices,
-            "total_tok_s": (out_tokens + float(isl[done].sum())) * rate,
-            "by_pool": _per_pool(stages, pools),
+        **_latencies(window, tables, measured_from_s),
+        "goodput_req_s": float(good.sum()) / span_s if span_s else 0.0,
+        "throughput": _throughput(window, stages, pools, span_s),
+        "slo": {
+            "ttft_s": slo.ttft_s,
+            "tpot_s": slo.tpot_s,
+            "e2e_s": slo.e2e_s,
+            "percentile": slo.percentile,
         },
         "slo_attainment": attainment,
         "slo_met": bool(attainment >= slo.percentile / 100.0),
+        "slo_missed_ratio": late,
         "cost_usd_per_mtok": _cost(power, end_s, requests),
         "energy_j_per_tok": _energy(power, stages, end_s, requests),
         "power_w": _power(power, stages),
         "stages": stages,
         "critical_path_s": path,
-        "bottleneck": bottleneck(path, stages, roles),
-        "backlog_growth_req_s": growth,
-        "unstable": bool(unstable),
+        "bottleneck": bottleneck(
+            _path_of_missed(window, missed, late) or path, stages, roles, late, first_token_from
+        ),
+        **_backlog(requests, end_s),
         "simulated_s": end_s,
         "measured_s": span_s,
-        "accelerators": devices,
+        "accelerators": sum(p.instances * p.devices_per_instance for p in pools),
+    }
+
+
+def _loaded(requests: Any, measured_from_s: float, end_s: float) -> tuple[float, float]:
+    """Return the time in which requests arrive; the whole run if they come all at once."""
+    (arrival,) = columns(requests, "arrival_s")
+    last = min(end_s, float(arrival.max())) if len(arrival) else 0.0
+    if last - measured_from_s < 0.1 * (end_s - measured_from_s):
+        return 0.0, end_s
+    return measured_from_s, last
+
+
+def _latencies(window: Any, tables: Mapping[str, Any], measured_from_s: float) -> dict[str, Any]:
+    ttft, tpot, first_itl, e2e = columns(window, "ttft_s", "tpot_s", "first_itl_s", "e2e_s")
+    runs = itl_runs(tables["steps"], window, tables["gaps"], measured_from_s)
+    return {
+        "ttft_s": distribution(ttft),
+        "tpot_s": distribution(tpot),
+        "itl_s": _itl(runs),
+        "first_itl_s": distribution(first_itl),
+        "e2e_s": distribution(e2e),
+    }
+
+
+def _throughput(
+    window: Any, stages: dict[str, Any], pools: tuple[PoolInfo, ...], span_s: float
+) -> dict[str, Any]:
+    status, out, isl = columns(window, "status", "output_tokens", "isl_tokens")
+    done = status == "finished"
+    rate = 1.0 / span_s if span_s else 0.0
+    out_tokens, in_tokens = float(out[done].sum()), float(isl[done].sum())
+    devices = sum(p.instances * p.devices_per_instance for p in pools)
+    return {
+        "req_s": float(done.sum()) * rate,
+        "output_tok_s": out_tokens * rate,
+        "output_tok_s_per_accelerator": out_tokens * rate / devices,
+        "total_tok_s": (out_tokens + in_tokens) * rate,
+        "by_pool": _per_pool(stages, pools),
+    }
+
+
+def _missed_ratio(window: Any, missed: Mapping[str, Any]) -> dict[str, float]:
+    """Return the part of the finished requests that misses each objective."""
+    done = columns(window, "status")[0] == "finished"
+    count = max(1, int(done.sum()))
+    return {name: float((late & done).sum()) / count for name, late in missed.items()}
+
+
+def _path_of_missed(
+    window: Any, missed: Mapping[str, Any], late: Mapping[str, float]
+) -> dict[str, float] | None:
+    """Return the mean path of the requests that miss the objective most missed, if 1 % do."""
+    worst = max(late, key=lambda name: late[name])
+    if late[worst] <= MISSED:
+        return None
+    import pyarrow as pa
+
+    return critical_path(window.filter(pa.array(missed[worst])))
+
+
+def _backlog(requests: Any, end_s: float) -> dict[str, Any]:
+    """Return how the number inside grows; what was turned away is not inside."""
+    status, arrival, last = columns(requests, "status", "arrival_s", "last_token_s")
+    stays = (status == "finished") | (status == "unfinished")
+    enter, leave = arrival[stays].astype(float), last[stays].astype(float)
+    return {
+        "backlog_growth_req_s": backlog_growth(enter, leave, end_s),
+        "unstable": bool(is_growing(enter, leave, end_s)),
     }
 
 
@@ -181,11 +261,6 @@ def _per_pool(stages: dict[str, Any], pools: tuple[PoolInfo, ...]) -> dict[str, 
             "decode_tok_s_per_accelerator": stage["decode_tok_s"] / devices,
         }
     return result
-
-
-def _growth(requests: Any, end_s: float) -> float:
-    arrival, last = columns(requests, "arrival_s", "last_token_s")
-    return backlog_growth(arrival.astype(float), last.astype(float), end_s)
 
 
 def _tokens(requests: Any) -> float:
@@ -217,4 +292,3 @@ def _energy(
 ) -> float | None:
     watts, tokens = _power(power, stages), _tokens(requests)
     return watts * end_s / tokens if watts is not None and tokens else None
-

@@ -30,7 +30,9 @@ def assumptions(scenario: Scenario, plan: SimulationPlan) -> list[str]:
     boundary = plan.boundary
     if boundary is not None:
         for item in boundary.verdicts:
-            lines.append(f"KV hand-off: {item.kind}, {'; '.join(item.reasons) or 'nothing differs'}")
+            lines.append(
+                f"KV hand-off: {item.kind}, {'; '.join(item.reasons) or 'nothing differs'}"
+            )
         variant = boundary.plan.variant
         lines.append(f"ownership: {boundary.plan.kind}/{variant.name} ({variant.title})")
         lines.append(f"first token from: {boundary.first_token_from}")

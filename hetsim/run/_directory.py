@@ -20,26 +20,55 @@ class RunDirectory:
     Raises
     ------
     ScenarioError
-        If something is there already and ``overwrite`` is false, or the place cannot be written.
+        If something is there already and ``overwrite`` is false, if what is there is no run
+        directory (it is not ours to delete), or if the place cannot be written.
     """
 
     def __init__(self, path: Path, overwrite: bool = False) -> None:
-        self.path = path
-        self.overwrite = overwrite
-        if path.exists() and not path.is_dir():
-            raise ScenarioError(Problem("is a file; give a folder for --out", "", str(path)))
-        if path.exists() and any(path.iterdir()) and not overwrite:
-            raise ScenarioError(
-                Problem("exists and is not empty; use --overwrite or another --out", "", str(path))
-            )
+        self._made: list[Path] = []
+        self._shown = str(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            made = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        except OSError as error:
-            raise ScenarioError(
-                Problem(f"cannot be written: {error.strerror}", "", str(path))
-            ) from None
+            self.path = path.resolve()
+            self._look(overwrite)
+            self._make_parents(self.path.parent)
+            made = tempfile.mkdtemp(
+                prefix=f".{self.path.name}.", suffix=".partial", dir=self.path.parent
+            )
+        except (OSError, ValueError) as error:
+            self._remove_parents()
+            why = getattr(error, "strerror", None) or str(error)
+            raise self._problem(f"cannot be written: {why}") from None
         self.temporary = Path(made)
+        self.overwrite = overwrite
+
+    def _problem(self, message: str) -> ScenarioError:
+        return ScenarioError(Problem(message, "", self._shown))
+
+    def _look(self, overwrite: bool) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise self._problem("is a file; give a folder for --out")
+        if not self._is_full():
+            return
+        if not overwrite:
+            raise self._problem("exists and is not empty; use --overwrite or another --out")
+        if not (self.path / "manifest.json").is_file():
+            raise self._problem("is not a run directory, and is not overwritten; use another --out")
+
+    def _is_full(self) -> bool:
+        return self.path.is_dir() and any(self.path.iterdir())
+
+    def _make_parents(self, parent: Path) -> None:
+        missing = [place for place in (parent, *parent.parents) if not place.exists()]
+        for place in reversed(missing):
+            place.mkdir()
+            self._made.append(place)
+
+    def _remove_parents(self) -> None:
+        for place in reversed(self._made):
+            try:
+                place.rmdir()
+            except OSError:
+                return
 
     def write(self, result: Result) -> None:
         """Add the small files and give the directory its name."""
@@ -49,13 +78,22 @@ class RunDirectory:
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
         (folder / "scenario.resolved.yaml").write_text(result.scenario_yaml, encoding="utf-8")
         os.chmod(folder, 0o755)
-        if self.path.exists():
-            if any(self.path.iterdir()) and not self.overwrite:
-                raise ScenarioError(Problem("was filled while this ran", "", str(self.path)))
-            shutil.rmtree(self.path)
-        os.replace(folder, self.path)
+        if self._is_full() and not self.overwrite:
+            raise self._problem("was filled while this ran")
+        self._publish(folder)
         result.move_to(self.path)
+
+    def _publish(self, folder: Path) -> None:
+        if not self.path.exists():
+            os.replace(folder, self.path)
+            return
+        # The old one steps aside and is deleted only when the new one has its name.
+        old = folder.with_name(folder.name + ".old")
+        os.replace(self.path, old)
+        os.replace(folder, self.path)
+        shutil.rmtree(old, ignore_errors=True)
 
     def abandon(self) -> None:
         """Leave nothing."""
         shutil.rmtree(self.temporary, ignore_errors=True)
+        self._remove_parents()

@@ -55,8 +55,5 @@ def check_limits(scenario: Scenario, plan: SimulationPlan) -> None:
         raise InfeasibleError(
             "the run exceeds its limits; use fewer requests (workload.limit or workload.requests) "
             f"or raise them (--set limits.{over[0]}=...)",
-            [
-                (name, f"about {found[name]:.3g}, limit {limits[name]:.3g}")
-                for name in limits
-            ],
+            [(name, f"about {found[name]:.3g}, limit {limits[name]:.3g}") for name in limits],
         )

@@ -7,18 +7,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hetsim.metrics import TABLES, PoolInfo, Recorder, RunInfo, SloSpec, summarise
+from hetsim.metrics import PoolInfo, Recorder, RunInfo, SloSpec, last_moment_s, summarise
 from hetsim.run._assumptions import assumptions, worst_pool_grade
 from hetsim.run._directory import RunDirectory
-from hetsim.run._economics import notes_on_power, pool_power
+from hetsim.run._economics import notes_on_power, power_of
 from hetsim.run._limits import check_limits
 from hetsim.run._manifest import manifest
+from hetsim.run._overview import draw_overview
 from hetsim.run._result import Result
 from hetsim.scenario import Loaded, load_scenario, resolved_yaml
 from hetsim.serving import BOUNDS
 from hetsim.stages import REASONS, SimulationPlan, World, build_plan, simulate
+from hetsim.workload import Workload
 
-__all__ = ["Loaded", "run", "run_loaded"]
+__all__ = ["Loaded", "run", "run_info", "run_loaded", "summarise_run"]
 
 TRANSFER_KINDS = ("handoff", "swap", "tier")
 
@@ -33,9 +35,12 @@ def run(
     stepwise: bool = False,
     check_laws: bool = False,
     overwrite: bool = False,
+    plot: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Simulate a scenario and return its result; with ``out``, write a run directory as well.
+
+    ``plot`` adds the overview figure to the run directory.
 
     Raises
     ------
@@ -59,6 +64,8 @@ def run(
             progress=progress,
         )
         if directory is not None:
+            if plot:
+                draw_overview(result)
             directory.write(result)
         return result
     except BaseException:
@@ -75,8 +82,12 @@ def run_loaded(
     folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     calibrations: dict[str, Any] | None = None,
+    workload: Workload | None = None,
 ) -> Result:
-    """Simulate a loaded scenario; tables go to ``folder`` as they come, if one is given."""
+    """Simulate a loaded scenario; tables go to ``folder`` as they come, if one is given.
+
+    ``workload`` takes the place of the scenario's (the same at another rate, say).
+    """
     started = time.perf_counter()
     scenario = loaded.scenario
     with loaded.locating():
@@ -86,6 +97,7 @@ def run_loaded(
             stepwise=stepwise,
             check_laws=check_laws,
             calibrations=calibrations,
+            workload=workload,
         )
     check_limits(scenario, plan)
     info = run_info(plan)
@@ -98,7 +110,7 @@ def run_loaded(
         recorder.close()
     summary = summarise_run(loaded, plan, world, recorder)
     summary["wall_s"] = time.perf_counter() - started
-    text = resolved_yaml(loaded)
+    text = resolved_yaml(loaded, plan)
     return Result(summary, manifest(loaded, text, summary), recorder.table, text, folder)
 
 
@@ -111,17 +123,23 @@ def run_info(plan: SimulationPlan) -> RunInfo:
             devices_per_instance=pool.devices,
             peak_flop_per_s=pool.peak_flop_per_s,
             memory_bytes_per_s=pool.memory_bytes_per_s,
+            slots=pool.rules.max_seqs * pool.ranks,
         )
         for pool in plan.pools
     )
+    boundary = plan.boundary
     return RunInfo(
         pools=pools,
         reasons=REASONS,
         bounds=BOUNDS,
-        protocols=(plan.boundary.plan.kind if plan.boundary is not None else "",),
+        protocols=(boundary.plan.kind if boundary is not None else "",),
         transfer_kinds=TRANSFER_KINDS,
         moves=[],
         measured_from_s=plan.workload.measured_from_s,
+        overhead_s=plan.pools[0].request_overhead_s,
+        reserves_first=(
+            boundary is not None and boundary.plan.variant.facts.reserve_before_prefill
+        ),
     )
 
 
@@ -131,28 +149,38 @@ def summarise_run(
     """Return the summary: figures of the tables, and what the run says about itself."""
     scenario = loaded.scenario
     slo = scenario.slo
-    head = {"name": scenario.name, "seed": scenario.seed, "model": scenario.model}
+    tables = {name: recorder.table(name) for name in ("requests", "steps", "gaps")}
+    # Timers that nobody waits for may ring long after the last request: they cost nothing.
+    end_s = world.end_s if scenario.horizon is not None else last_moment_s(tables)
     figures = summarise(
-        {name: recorder.table(name) for name in TABLES},
+        tables,
         pools=world.info.pools,
         roles={pool.name: pool.role for pool in plan.pools},
-        power={pool.name: pool_power(scenario, pool.name) for pool in plan.pools},
+        power=power_of(scenario, loaded.base_dir),
         slo=SloSpec(ttft_s=slo.ttft, tpot_s=slo.tpot, e2e_s=slo.e2e, percentile=slo.percentile),
-        end_s=world.end_s,
+        end_s=end_s,
         measured_from_s=plan.workload.measured_from_s,
+        first_token_from=plan.boundary.first_token_from if plan.boundary else "prefill",
     )
-    tail = {
+    head = {"name": scenario.name, "seed": scenario.seed, "model": scenario.model}
+    return {**head, **figures, **_story(loaded, plan, world, unstable=figures["unstable"])}
+
+
+def _story(loaded: Loaded, plan: SimulationPlan, world: World, *, unstable: bool) -> dict[str, Any]:
+    """Return what a run says beside its figures: outcomes, capacity, assumptions, notes."""
+    notes = notes_on_power(loaded.scenario, loaded.base_dir)
+    if unstable:
+        notes = ["unstable: percentiles depend on the horizon", *notes]
+    return {
         "reasons": dict(sorted(world.reasons.items())),
-        "violations": dict(world.violations),
+        "violations": dict(sorted(world.violations.items())),
         "ok_corrupt": world.ok_corrupt,
-        "leak_page_s": world.leak_page_s,
+        "leak_page_s": sum(world.leak_page_s[name] for name in sorted(world.leak_page_s)),
+        "leak_page_s_by_cause": dict(sorted(world.leak_page_s.items())),
         "calibration_grade": worst_pool_grade(plan),
         "capacity": {
             pool.name: pool.capacity.line() for pool in plan.pools if pool.capacity is not None
         },
-        "assumptions": assumptions(scenario, plan),
-        "notes": notes_on_power(scenario),
+        "assumptions": assumptions(loaded.scenario, plan),
+        "notes": notes,
     }
-    if figures["unstable"]:
-        tail["notes"].append("unstable: percentiles depend on the horizon")
-    return {**head, **figures, **tail}

@@ -10,21 +10,44 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from hetsim.scenario._names import NAME_PATTERN, plain_name
 from hetsim.spec import spec
 from hetsim.topology import NetworkSpec
 from hetsim.workload import AnyWorkload
 
 if TYPE_CHECKING:
-    Bytes = BytesPerSecond = Seconds = UsdPerHour = float
+    Amount = float
+    Bytes = float
     Count = int
+    Degree = int
     Fraction = float
+    Instances = int
+    LongerThanZero = float
+    Name = str
+    Number = int
+    Percent = float
+    Seconds = float
+    Seed = int
+    UsdPerHour = float
 else:
-    from pydantic import Field
+    from pydantic import AfterValidator, Field
 
-    from hetsim.spec._check import Bytes, BytesPerSecond, Seconds, UsdPerHour
+    from hetsim.spec._check import Bytes, Seconds, UsdPerHour, quantity, real, whole
 
-    Count = Annotated[int, Field(ge=1, le=1_000_000)]
-    Fraction = Annotated[float, Field(gt=0.0, le=1.0)]
+    LongerThanZero = quantity("second", example="2 s", inclusive=False)
+    Count = whole(at_least=1, at_most=2**31 - 1)
+    Degree = whole(at_least=1, at_most=4096)
+    Instances = whole(at_least=1, at_most=10_000)
+    Number = whole(at_least=0, at_most=9_999)
+    Seed = whole(at_least=0, at_most=2**63 - 1)
+    Fraction = real(above=0.0, at_most=1.0)
+    Percent = real(above=0.0, at_most=100.0)
+    Amount = real(above=0.0)
+    Name = Annotated[
+        str,
+        AfterValidator(plain_name),
+        Field(max_length=200, json_schema_extra={"pattern": NAME_PATTERN}),
+    ]
 
 __all__ = [
     "Boundary",
@@ -44,12 +67,14 @@ __all__ = [
 class Parallel:
     """How one instance is cut: devices = tp * pp * dp; experts run over tp * dp ranks."""
 
-    tp: Count = 1
-    pp: Count = 1
-    dp: Count = 1
+    tp: Degree = 1
+    """Tensor parallel degree of attention; must divide the model's attention heads."""
+    pp: Degree = 1
+    """Pipeline stages; at most as many as the model has layers."""
+    dp: Degree = 1
     """Attention data parallel inside one engine."""
-    ep: Count = 1
-    """Expert parallel degree; must divide tp * dp."""
+    ep: Degree = 1
+    """Expert parallel degree; must divide tp * dp and the model's experts."""
 
 
 @spec
@@ -57,10 +82,16 @@ class PrecisionSpec:
     """Number formats by role, by name."""
 
     weights: str
+    """Format of the weights in memory: bf16, fp8_e4m3, fp8_block, int4, mxfp4, nvfp4, ..."""
     compute: str
+    """Format that matrix products run in; where the device lacks it, the widest that it has."""
     kv: str
+    """Format of the KV cache of this pool."""
     activations: str | None = None
+    """Format of what an expert exchange moves; left out: that of ``compute``."""
     attention_weights: str | None = None
+    """Format of the attention weights where a checkpoint keeps them wider; left out: as
+    ``weights``, or what checkpoints of the model's family do."""
 
 
 @spec(kind="roofline", family="estimator")
@@ -77,7 +108,8 @@ class ConstantCosts:
     kind: Literal["constant"] = "constant"
     prefill: Seconds
     """One step that computes prompts, whatever their length."""
-    decode_step: Seconds
+    decode_step: LongerThanZero
+    """One step that gives every running request one token, whatever the batch."""
     blocks: Count
     """KV blocks of an instance."""
 
@@ -93,34 +125,43 @@ class Pool:
     """Equal instances that do one stage, or both."""
 
     role: Literal["prefill", "decode", "both"]
+    """The stage that this pool does; one pool of role both, or one prefill and one decode."""
     accelerator: str
     """A name of ``hetsim profiles``, or a path to a profile of your own."""
-    instances: Count
+    instances: Instances
+    """How many engines of ``parallel`` devices each."""
     parallel: Parallel
     precision: PrecisionSpec
     runtime: str
     """A runtime preset of ``hetsim profiles``."""
-    router: Literal[
-        "round_robin", "least_load", "prefix_aware", "kv_aware", "shared_queue"
-    ] = "least_load"
+    router: Literal["round_robin", "least_load", "prefix_aware", "kv_aware", "shared_queue"] = (
+        "least_load"
+    )
+    """Who gets a request: turn by turn, the least loaded, the longest cached prefix, load and
+    prefix together, or whoever is free first takes it from one queue."""
     estimator: Estimator = RooflineCosts()
+    """Where step times come from."""
     devices_per_node: Count | None = None
-    """Left out: the usual server of the accelerator (its scale-up domain, at most 8)."""
+    """Devices of a server; left out: the usual (a scale-up domain, at most 8)."""
     host: str | None = None
     """A host profile, for power and price; left out: the usual one of the accelerator."""
     max_seqs: Count | None = None
-    """Left out: the runtime's."""
+    """Most requests in one step; left out: the runtime's."""
     max_batched_tokens: Count | None = None
+    """Most tokens of one step, prompts and decodes together; left out: the runtime's."""
     block_tokens: Count | None = None
+    """Tokens of one KV block; left out: the runtime's."""
     memory_utilisation: Fraction | None = None
+    """Part of the memory that the engine uses; left out: the runtime's."""
     reserve: Bytes | None = None
-    """Memory of a device outside weights, activations and KV; left out: the runtime's."""
+    """Memory beside weights, activations and KV, per device; left out: the runtime's."""
     prefix_caching: bool = False
+    """Keep the KV of prompts for later requests that begin alike."""
     preempt: Literal["recompute", "swap"] | None = None
     """Left out: what the runtime does."""
     queue_limit: Count | None = None
-    """Requests waiting for an instance of this pool before new ones are rejected; none = no limit."""
-    queue_timeout: Seconds | None = None
+    """Requests that may wait per instance before new ones are rejected; none = no limit."""
+    queue_timeout: LongerThanZero | None = None
     """A request that waits longer for its prefill is timed out; none = never."""
 
 
@@ -131,13 +172,17 @@ class Boundary:
     ownership: str | None = None
     """A protocol of kv_boundary (pull_lease, rendezvous_chunk_push, ...); left out: the runtime's."""
     variant: str | None = None
-    lease: Seconds | None = None
+    """A variant of the protocol; left out: the runtime's, else the protocol's first."""
+    lease: LongerThanZero | None = None
+    """How long the prefill side keeps KV that nobody fetches; left out: the runtime's."""
     wire: str | None = None
     """Number format on the wire; left out: the producer's KV format."""
     convert_at: Literal["producer", "consumer"] | None = None
-    """Must be stated when formats differ."""
+    """Which side changes the format; must be stated when formats differ."""
     granularity: Literal["request", "chunk", "layer"] | None = None
+    """What crosses at once; left out: the runtime's."""
     on_error: Literal["fail", "recompute"] | None = None
+    """What becomes of a request whose KV is lost; left out: the runtime's."""
     transfer_engine: str | None = None
     """A transfer engine of ``hetsim profiles``; left out: the usual one of the runtime."""
     control_latency: Seconds | None = None
@@ -148,10 +193,14 @@ class Boundary:
 class Slo:
     """Service level objectives; attainment counts requests that meet all of them."""
 
-    ttft: Seconds
-    tpot: Seconds
-    e2e: Seconds | None = None
-    percentile: Annotated[float, "percent"] = 99.0
+    ttft: LongerThanZero
+    """Longest time to first token."""
+    tpot: LongerThanZero
+    """Longest time per output token after the first."""
+    e2e: LongerThanZero | None = None
+    """Longest time from arrival to last token; left out: not asked for."""
+    percentile: Percent = 99.0
+    """Percent of all arrived requests that must meet the objectives."""
 
 
 @spec
@@ -159,45 +208,59 @@ class Fault:
     """Something breaks at a time."""
 
     kind: Literal["prefill_crash", "decode_crash", "link_slow"]
+    """``prefill_crash`` and ``decode_crash`` stop one instance; ``link_slow`` slows its port."""
     at: Seconds
-    instance: int = 0
+    instance: Number = 0
+    """Number of the instance in its pool, from 0."""
     pool: str | None = None
-    restart_after: Seconds | None = None
-    """None: stays down."""
+    """Left out: the pool that does the stage (``link_slow``: the prefill pool)."""
+    restart_after: LongerThanZero | None = None
+    """A crash: when the instance is back; left out: it stays down."""
     factor: Fraction | None = None
     """``link_slow``: what is left of the instance's port rate."""
-    duration: Seconds | None = None
+    duration: LongerThanZero | None = None
+    """``link_slow``: how long; left out: to the end."""
 
 
 @spec
 class Limits:
     """A run whose estimate exceeds one of these is refused before it begins."""
 
-    events: Annotated[float, "count"] = 50e6
-    rows: Annotated[float, "count"] = 100e6
+    events: Amount = 50e6
+    """Steps and messages that are simulated one by one."""
+    rows: Amount = 100e6
+    """Rows of all tables together; a request is at least one."""
     memory: Bytes = 8e9
+    """Memory for tables."""
 
 
 @spec
 class Scenario:
     """One design, one workload, one service level."""
 
-    name: str
+    name: Name
+    """Stands in reports."""
     description: str = ""
+    """One or two sentences for people."""
     model: str
     """A built-in model, or a path to a Hugging Face config.json."""
     workload: AnyWorkload
+    """Who asks what, when."""
     pools: Mapping[str, Pool]
+    """The pools by name: one of role both, or one prefill and one decode."""
     network: NetworkSpec | None = None
     """Required when prefill and decode are different pools, or an instance spans nodes."""
     boundary: Boundary | None = None
     """Required when prefill and decode are different pools."""
     slo: Slo
+    """What users are promised."""
     faults: tuple[Fault, ...] = ()
+    """What breaks, and when."""
     prices: Mapping[str, UsdPerHour] = field(default_factory=dict)
     """Per accelerator-hour, by accelerator name or pool name; overrides the profile's."""
-    horizon: Seconds | None = None
+    horizon: LongerThanZero | None = None
     """End of the simulation; left out: when the last request has ended."""
     limits: Limits = Limits()
-    seed: Annotated[int, "seed"] = 0
-
+    """What a run may cost; one that is estimated to cost more is refused."""
+    seed: Seed = 0
+    """Every random draw follows from it."""

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from hetsim.costs import DecodePoint, RankLoad, StepCost
 from hetsim.errors import InvariantViolated
-from hetsim.serving._instance import INFINITY, Instance, work_of
+from hetsim.serving._books import work_of
+from hetsim.serving._instance import Instance
 from hetsim.serving._rank import NEVER, Rank
 from hetsim.serving._seq import Seq
+from hetsim.serving._state import INFINITY
 
 __all__ = ["Lockstep"]
 
@@ -33,7 +35,7 @@ class Lockstep(Instance):
     def _pay(self, steps: int) -> None:
         segment = self._segment
         for rank in self._active:
-            rank.pool.take(rank.blocks_in(steps) - rank.blocks_in(segment.paid))
+            rank.pool.take(rank.blocks_in(steps, segment.paid))
         segment.paid = steps
 
     def _must_change(self, steps: int) -> bool:
@@ -54,7 +56,7 @@ class Lockstep(Instance):
         for rank in self._active:
             limit = min(limit, rank.next_finish - rank.steps, rank.cross_in())
         for rank in self._active:
-            limit = min(limit, self._affordable(rank, begun, limit))
+            limit = rank.steps_within(rank.pool.available + rank.blocks_in(begun), limit)
         return limit
 
     def _branch_in(self) -> int:
@@ -79,7 +81,8 @@ class Lockstep(Instance):
             batch += rank.running
             flops += more_flops
             nbytes += more_bytes
-        self._end_segment(segment, now, batch, point.ranks[0].bound_by, flops, nbytes)
+        work = (flops, nbytes)
+        self._end_segment(segment, now, batch, point.ranks[0].bound_by, work, self._blocks())
         for rank in self._active:
             rank.advance(steps)
             if rank.next_finish <= rank.steps:
@@ -87,13 +90,15 @@ class Lockstep(Instance):
 
     def _blocks(self) -> tuple[int, int]:
         pools = [rank.pool for rank in self.ranks]
-        return sum(pool.total for pool in pools), sum(pool.available for pool in pools)
+        total = sum(pool.total for pool in pools)
+        return total - sum(pool.available for pool in pools), total
 
     def _start(self, now: float) -> None:
         chunks: list[tuple[Seq, int]] = []
         active = []
         for rank in self.ranks:
-            decode = self._settle(rank, now)
+            self._settle(rank)
+            decode = True
             if rank.waiting or rank.partial:
                 found, decode = self.batcher.choose(rank)
                 chunks += [self._begin_chunk(rank, seq, n, now) for seq, n in found]  # type: ignore[arg-type]

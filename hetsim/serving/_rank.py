@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 
-from hetsim.kv import BlockPool, blocks_for
+from hetsim.kv import BlockPool
 from hetsim.serving._seq import Seq
 from hetsim.spec import spec
 
@@ -45,9 +45,9 @@ class Rank:
 
     __slots__ = (
         "_crossings",
+        "_due",
         "_finish",
         "_joins",
-        "_phases",
         "block_tokens",
         "chunked",
         "grow",
@@ -62,6 +62,7 @@ class Rank:
         "pool",
         "queued",
         "ready",
+        "reserves",
         "rules",
         "running",
         "steps",
@@ -105,7 +106,10 @@ class Rank:
         """Blocks that the running batch needs for its next step."""
         self.next_finish = NEVER
         """Step count at which the next sequence ends."""
-        self._phases = [0] * rules.block_tokens
+        self.reserves = rules.reserve_output
+        """Blocks for the whole output are held from the start: decode steps take none."""
+        self._due = [0] * rules.block_tokens
+        """How many of the batch take a block in the steps whose number modulo the block is this."""
         self._finish: list[tuple[int, int, Seq]] = []
         self._crossings: list[tuple[int, int, int, Seq]] = []
         self._joins = 0
@@ -119,8 +123,7 @@ class Rank:
     def demand(self, seq: Seq) -> tuple[int, int]:
         """Return (available blocks that admitting ``seq`` uses up, tokens its cache hits save)."""
         rules = self.rules
-        tokens = seq.prompt + (max(0, seq.declared - seq.out) if rules.reserve_output else 0)
-        blocks = blocks_for(tokens, self.block_tokens) + rules.fixed_blocks
+        blocks = self._whole(seq)
         if seq.blocks:
             return max(0, blocks - seq.blocks), seq.done
         if not rules.unit_blocks or not seq.keys:
@@ -128,6 +131,13 @@ class Rank:
         hits = self.usable_hits(seq)
         idle = self.pool.idle_hits(seq.keys[:hits])
         return blocks - (hits - idle) * rules.unit_blocks, hits * rules.unit_tokens
+
+    def _whole(self, seq: Seq) -> int:
+        """Return the blocks of ``seq`` at admission, cached ones included."""
+        tokens, rules = seq.prompt, self.rules
+        if self.reserves and seq.declared > seq.out:
+            tokens += seq.declared - seq.out
+        return -(-tokens // self.block_tokens) + rules.fixed_blocks
 
     def usable_hits(self, seq: Seq) -> int:
         """Return cached leading units, leaving at least one token to compute."""
@@ -139,8 +149,7 @@ class Rank:
     def admit(self, seq: Seq) -> None:
         """Give ``seq`` its blocks: cached units are read, the rest is private."""
         rules, pool = self.rules, self.pool
-        tokens = seq.prompt + (max(0, seq.declared - seq.out) if rules.reserve_output else 0)
-        blocks = blocks_for(tokens, self.block_tokens) + rules.fixed_blocks
+        blocks = self._whole(seq)
         hits = self.usable_hits(seq) if rules.unit_blocks and seq.keys else 0
         if hits:
             pool.acquire(seq.keys[:hits])
@@ -186,44 +195,51 @@ class Rank:
     # -- the running batch -------------------------------------------------------------------
 
     def join(self, seq: Seq, context: int, left: int) -> None:
-        """Let ``seq`` decode from the next step on, reading ``context`` tokens, ``left`` steps."""
+        """Let ``seq`` decode from the next step on, reading ``context`` tokens, ``left`` steps.
+
+        While it runs, ``seq.blocks`` is what it has beside the blocks of its tokens, which grow.
+        """
         steps = self.steps
-        self._joins += 1
-        seq.join_id = self._joins
-        seq.base = context - steps
+        self._joins = joins = self._joins + 1
+        seq.join_id = joins
+        seq.base = base = context - steps
         self.members[seq.rid] = seq
         self.running += 1
         at = steps + left
-        heappush(self._finish, (at, self._joins, seq))
+        heappush(self._finish, (at, joins, seq))
         if at < self.next_finish:
             self.next_finish = at
-        if not self.rules.reserve_output:
-            self._phases[(context - 1 - steps) % self.block_tokens] += 1
+        if not self.reserves:
+            size = self.block_tokens
+            self._due[(1 - base) % size] += 1
+            seq.blocks -= -(-(context - 1) // size)
         if self.plain:
             self.sums[0] += context
             self.grow[0] += 1
-            return
+        else:
+            self._join_windows(seq, context)
+
+    def _join_windows(self, seq: Seq, context: int) -> None:
         for index, window in enumerate(self.rules.windows):
             if window is None or context < window:
                 self.sums[index] += context
                 self.grow[index] += 1
                 if window is not None:
-                    at = steps + window - context
-                    heappush(self._crossings, (at, self._joins, index, seq))
+                    at = self.steps + window - context
+                    heappush(self._crossings, (at, seq.join_id, index, seq))
             else:
                 self.sums[index] += window
 
-    def context(self, seq: Seq) -> int:
-        """Return the context that ``seq`` reads in the next decode step."""
-        return seq.base + self.steps
-
     def leave(self, seq: Seq) -> None:
-        """Take ``seq`` out of the running batch (its blocks stay its own)."""
-        context = seq.base + self.steps
+        """Take ``seq`` out of the running batch; its blocks, as they have grown, stay its own."""
+        base = seq.base
+        context = base + self.steps
         del self.members[seq.rid]
         self.running -= 1
-        if not self.rules.reserve_output:
-            self._phases[(seq.base - 1) % self.block_tokens] -= 1
+        if not self.reserves:
+            size = self.block_tokens
+            self._due[(1 - base) % size] -= 1
+            seq.blocks += -(-(context - 1) // size)
         seq.join_id = 0
         if self.plain:
             self.sums[0] -= context
@@ -245,35 +261,32 @@ class Rank:
 
     def next_need(self) -> int:
         """Return the blocks that the batch takes for its next decode step."""
-        if self.rules.reserve_output:
-            return 0
-        return self._phases[-self.steps % self.block_tokens]
+        return self._due[self.steps % self.block_tokens]
 
-    def blocks_in(self, steps: int) -> int:
-        """Return the blocks that the batch takes over the next ``steps`` decode steps."""
-        size = self.block_tokens
-        if self.rules.reserve_output:
+    def blocks_in(self, steps: int, after: int = 0) -> int:
+        """Return the blocks that the batch takes in its next ``steps`` steps but the first ``after``."""
+        if self.reserves:
             return 0
-        whole, rest = divmod(steps, size)
-        total = whole * self.running
-        if rest:
-            phases, now = self._phases, -self.steps
-            for i in range(rest):
-                total += phases[(now - i) % size]
-        return total
+        size, due = self.block_tokens, self._due
+        whole, rest = divmod(steps - after, size)
+        first = (self.steps + after) % size
+        last = first + rest
+        if last > size:
+            return whole * self.running + sum(due[first:]) + sum(due[: last - size])
+        return whole * self.running + sum(due[first:last])
 
     def steps_within(self, blocks: int, limit: int) -> int:
         """Return how many steps, at most ``limit``, the batch can do with ``blocks`` more blocks."""
         size, running = self.block_tokens, self.running
-        if self.rules.reserve_output:
+        if self.reserves:
             return limit
         if (limit // size + 1) * running <= blocks:
             return limit
         steps = blocks // running * size
         left = blocks % running
-        phases, now = self._phases, -self.steps
+        due, now = self._due, self.steps
         while steps < limit:
-            left -= phases[(now - steps) % size]
+            left -= due[(now + steps) % size]
             if left < 0:
                 return steps
             steps += 1
@@ -282,11 +295,11 @@ class Rank:
     def advance(self, steps: int) -> None:
         """Count ``steps`` decode steps as done (their blocks have been taken)."""
         self.steps += steps
-        if len(self.sums) == 1:
+        if self.plain:
             self.sums[0] += self.grow[0] * steps
-        else:
-            for index, growing in enumerate(self.grow):
-                self.sums[index] += growing * steps
+            return
+        for index, growing in enumerate(self.grow):
+            self.sums[index] += growing * steps
         if self._crossings:
             self._cross()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -28,7 +28,7 @@ _MAX_VALUES = 1_000_000  # aliases of aliases can make a small file expand witho
 class _Loader(yaml.SafeLoader):
     """A SafeLoader with the YAML 1.2 core schema."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, list[tuple[str, re.Pattern[str]]]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
 
 def _resolve(tag: str, pattern: str, first: str) -> None:
@@ -145,6 +145,8 @@ def parse_yaml(text: str, file: str = "") -> tuple[Any, Marks]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark is not None else None
+        if isinstance(error, yaml.reader.ReaderError):
+            line = text.count("\n", 0, error.position) + 1
         raise ScenarioError(Problem(f"not YAML: {_short(error)}", "", file, line)) from None
     except RecursionError:
         raise ScenarioError(Problem("not YAML: nested too deep", "", file)) from None

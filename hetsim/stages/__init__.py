@@ -6,10 +6,21 @@ Nothing here computes a time or decides: it waits, asks, reports.
 """
 
 from hetsim.stages._build import build_plan, placement_of, pool_order
-from hetsim.stages._build_pool import devices_per_node, host_of
+from hetsim.stages._build_boundary import default_engine, representations
 from hetsim.stages._plan import BoundaryPlan, PoolPlan, SimulationPlan
 from hetsim.stages._simulate import simulate
 from hetsim.stages._world import REASONS, World
 
-__all__ = ["REASONS", "BoundaryPlan", "PoolPlan", "SimulationPlan", "World", "build_plan",
-    "devices_per_node", "host_of", "placement_of", "pool_order", "simulate"]
+__all__ = [
+    "REASONS",
+    "BoundaryPlan",
+    "PoolPlan",
+    "SimulationPlan",
+    "World",
+    "build_plan",
+    "default_engine",
+    "placement_of",
+    "pool_order",
+    "representations",
+    "simulate",
+]

@@ -7,12 +7,16 @@ from typing import Any
 
 from hetsim.costs import Calibration, load_calibration
 from hetsim.errors import Problem, ScenarioError
-from hetsim.hardware import Accelerator, get_accelerator
-from hetsim.model import get_model
-from hetsim.runtimes import get_runtime
-from hetsim.scenario import Scenario
+from hetsim.hardware import Accelerator
+from hetsim.scenario import (
+    Scenario,
+    accelerator_of,
+    devices_per_node,
+    model_of,
+    runtime_of,
+)
 from hetsim.stages._build_boundary import build_boundary
-from hetsim.stages._build_pool import build_pool, devices_per_node
+from hetsim.stages._build_pool import build_pool
 from hetsim.stages._plan import PoolPlan, SimulationPlan
 from hetsim.topology import Device, Placement, Tenant, place
 from hetsim.workload import Workload, build_workload
@@ -50,20 +54,20 @@ def _device(accelerator: Accelerator) -> Device:
     return Device(
         kind=accelerator.name,
         host_bytes_per_s=accelerator.host_bytes_per_s,
-        scale_up=scale_up.topology,
-        scale_up_bytes_per_s=scale_up.aggregate_bytes_per_s,
-        per_peer_bytes_per_s=scale_up.per_peer_bytes_per_s,
-        domain=max(1, scale_up.domain),
+        scale_up="none" if scale_up.topology == "unknown" else scale_up.topology,
+        scale_up_bytes_per_s=scale_up.aggregate_bytes_per_s or 0.0,
+        per_peer_bytes_per_s=scale_up.per_peer_bytes_per_s or 0.0,
+        domain=max(1, scale_up.domain or 1),
         rdma=accelerator.rdma_to_device == "yes",
     )
 
 
-def placement_of(scenario: Scenario) -> Placement:
+def placement_of(scenario: Scenario, base_dir: str | Path = ".") -> Placement:
     """Return who stands on which node."""
     tenants = []
     for name in pool_order(scenario):
         pool = scenario.pools[name]
-        accelerator = get_accelerator(pool.accelerator)
+        accelerator = accelerator_of(pool.accelerator, base_dir)
         cut = pool.parallel
         tenants.append(
             Tenant(
@@ -105,23 +109,25 @@ def build_plan(
         If the model does not fit the memory of a pool.
     """
     names = pool_order(scenario)
-    model = get_model(_path(scenario.model, base_dir))
+    model = model_of(scenario.model, base_dir)
     workload = workload or build_workload(scenario.workload, scenario.seed, base_dir)
-    runtimes = {name: get_runtime(scenario.pools[name].runtime) for name in names}
+    runtimes = {name: runtime_of(scenario.pools[name].runtime, base_dir) for name in names}
+    devices = {name: accelerator_of(scenario.pools[name].accelerator, base_dir) for name in names}
     mean = _mean_tokens(workload)
     pools = tuple(
         build_pool(
             name,
             scenario,
+            devices[name],
             model,
             runtimes[name],
-            _calibration(scenario, name, calibrations),
+            _calibration(devices[name], calibrations),
             workload.hash_block_tokens,
             mean,
         )
         for name in names
     )
-    network = _network(scenario, pools)
+    network = _network(scenario, pools, base_dir)
     boundary = None
     if len(pools) == 2:
         if scenario.boundary is None:
@@ -144,15 +150,14 @@ def build_plan(
 
 
 def _calibration(
-    scenario: Scenario, name: str, calibrations: dict[str, Calibration] | None
+    accelerator: Accelerator, calibrations: dict[str, Calibration] | None
 ) -> Calibration:
-    accelerator = get_accelerator(scenario.pools[name].accelerator)
     if calibrations and accelerator.name in calibrations:
         return calibrations[accelerator.name]
     return load_calibration(accelerator)
 
 
-def _network(scenario: Scenario, pools: tuple[PoolPlan, ...]) -> Any:
+def _network(scenario: Scenario, pools: tuple[PoolPlan, ...], base_dir: str | Path) -> Any:
     if len(pools) == 1:
         return None
     if scenario.network is None:
@@ -163,11 +168,4 @@ def _network(scenario: Scenario, pools: tuple[PoolPlan, ...]) -> Any:
                 "network",
             )
         )
-    return scenario.network.build(placement_of(scenario))
-
-
-def _path(model: str, base_dir: str | Path) -> str:
-    """Return a model's path relative to the scenario, if it is one."""
-    path = Path(base_dir) / model
-    return str(path) if ("/" in model or model.endswith(".json")) and path.exists() else model
-
+    return scenario.network.build(placement_of(scenario, base_dir))

@@ -16,44 +16,24 @@ from hetsim.costs import (
     checkpoint_precision,
 )
 from hetsim.errors import InfeasibleError, Problem, ScenarioError
-from hetsim.hardware import Accelerator, Host, get_accelerator, get_host, host_names
+from hetsim.hardware import Accelerator
 from hetsim.kv import blocks_for, cache_unit, kv_capacity
 from hetsim.model import Model
 from hetsim.runtimes import Runtime
-from hetsim.scenario import Pool, Scenario
+from hetsim.scenario import Pool, Scenario, devices_per_node
 from hetsim.serving import RankRules
 from hetsim.stages._plan import PoolPlan
 from hetsim.topology import NicSpec, PoolPorts, default_efficiency
 
-__all__ = ["build_pool", "devices_per_node", "host_of"]
-
-
-def host_of(pool: Pool, accelerator: Accelerator) -> Host | None:
-    """Return the server around the accelerators: the stated one, or the usual one."""
-    if pool.host is not None:
-        return get_host(pool.host)
-    for name in host_names():
-        host = get_host(name)
-        if host.accelerator == accelerator.name:
-            return host
-    return None
-
-
-def devices_per_node(pool: Pool, accelerator: Accelerator) -> int:
-    """Return how many accelerators one server holds: stated, usual, or a scale-up domain up to 8."""
-    if pool.devices_per_node is not None:
-        return pool.devices_per_node
-    host = host_of(pool, accelerator)
-    if host is not None:
-        return host.devices_per_node
-    return min(8, accelerator.scale_up.domain) if accelerator.scale_up.domain > 1 else 8
+__all__ = ["build_pool", "nic_rate"]
 
 
 def _links(scenario: Scenario, name: str, pool: Pool, accelerator: Accelerator) -> GroupLinks:
     node = devices_per_node(pool, accelerator)
     scale_up = accelerator.scale_up
-    joined = scale_up.aggregate_bytes_per_s > 0 and scale_up.topology not in ("pcie", "none")
-    domain = max(node, scale_up.domain) if joined else node
+    rate_known = scale_up.aggregate_bytes_per_s or 0.0
+    joined = rate_known > 0 and scale_up.topology not in ("pcie", "none", "unknown")
+    domain = max(node, scale_up.domain or 1) if joined else node
     rate, latency = None, 0.0
     if isinstance(scenario.network, NicSpec):
         rate, latency = nic_rate(scenario.network, name, node), scenario.network.latency
@@ -85,13 +65,17 @@ def _overheads(runtime: Runtime, moe: bool) -> Overheads:
 
 
 def step_model(
-    scenario: Scenario, name: str, model: Model, runtime: Runtime, calibration: Calibration
+    scenario: Scenario,
+    name: str,
+    accelerator: Accelerator,
+    model: Model,
+    runtime: Runtime,
+    calibration: Calibration,
 ) -> Any:
     """Return the step times of a pool."""
     pool = scenario.pools[name]
     if pool.estimator.kind == "constant":
         return ConstantModel(pool.estimator.prefill, pool.estimator.decode_step)
-    accelerator = get_accelerator(pool.accelerator)
     spec = pool.precision
     precision = checkpoint_precision(
         model.family,
@@ -124,6 +108,7 @@ def _limits(pool: Pool, runtime: Runtime, memory_bytes: float) -> tuple[int, int
 def build_pool(
     name: str,
     scenario: Scenario,
+    accelerator: Accelerator,
     model: Model,
     runtime: Runtime,
     calibration: Calibration,
@@ -138,8 +123,7 @@ def build_pool(
         If the model does not fit: need, have, short by.
     """
     pool = scenario.pools[name]
-    accelerator = get_accelerator(pool.accelerator)
-    steps = step_model(scenario, name, model, runtime, calibration)
+    steps = step_model(scenario, name, accelerator, model, runtime, calibration)
     cut = pool.parallel
     block = pool.block_tokens or runtime.page_tokens
     memory = accelerator.capacity_bytes or accelerator.require("memory_bytes", "KV capacity")
@@ -213,7 +197,8 @@ def build_pool(
         admission_steps=runtime.admission_steps,
         runtime=runtime,
         compute_format=pool.precision.compute,
-        peak_flop_per_s=getattr(steps, "peak_flop_per_s", float("nan")) / (cut.tp * cut.pp * cut.dp),
+        peak_flop_per_s=getattr(steps, "peak_flop_per_s", float("nan"))
+        / (cut.tp * cut.pp * cut.dp),
         memory_bytes_per_s=accelerator.memory_bytes_per_s or float("nan"),
         grade=getattr(steps, "grade", "measured"),
     )
@@ -263,7 +248,5 @@ def _fixed_blocks(steps: Any, block_bytes: float, mean_tokens: float) -> int:
     pairs = list(zip(steps.windows, steps.kv_bytes_by_window, strict=True))
     held = steps.state_bytes_per_sequence
     if any(window is None and size > 0 for window, size in pairs):
-        held += sum(
-            size * min(window, mean_tokens) for window, size in pairs if window is not None
-        )
+        held += sum(size * min(window, mean_tokens) for window, size in pairs if window is not None)
     return blocks_for(int(-(-held // 1)), int(block_bytes)) if held > 0 and block_bytes > 0 else 0

@@ -52,7 +52,7 @@ class _Crash:
         pool.alive.remove(instance)
         inside = self._touched(instance)
         instance.crash(now)
-        instance.wake = None
+        instance.wake = -1
         instance.wake_s = float("inf")
         pool.credit[instance.index].clear()
         for seq in inside:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from heapq import heappush
 from typing import Any
 
-from hetsim.engine import Alarm
+from hetsim.engine import NORMAL, Alarm, Wake
+from hetsim.metrics import pack_move, pack_transfer
 from hetsim.ownership import PARTS
 from hetsim.ownership._vocabulary import (
     ARRIVED,
@@ -41,6 +43,8 @@ from hetsim.stages._world import FINISHED as DONE
 __all__ = ["Handoff"]
 
 NAN = float("nan")
+_PLANS = 8192
+"""Transfer plans remembered at a time, by tokens."""
 
 
 class _Timers:
@@ -119,6 +123,9 @@ class Handoff:
         self.reason = ""
         """Why requests fail just now, where a fault knows better than the machine."""
         self._paths: dict[tuple[int, int], Any] = {}
+        self._plans: dict[int, tuple[Any, float]] = {}
+        self._control_s = plan.control_s
+        self._by_layer = plan.granularity == "layer"
         #: Prefill tokens that the first token's side leaves to D (vLLM computes the last one there).
         self._less = 1 if plan.first_token_from == "decode" else 0
         source.on_prefilled = self._prefilled
@@ -163,7 +170,7 @@ class Handoff:
         code = self._codes.get((part, before, after))
         if code is None:
             code = self._code(part, before, after, event)
-        self.moves((now, rid, code))
+        self.moves(pack_move(now, rid, code))
 
     def _code(self, part: int, before: str, after: str, event: Any) -> int:
         name = PARTS[part]
@@ -228,10 +235,9 @@ class Handoff:
         if seq.attempt == 0:
             self._begin(seq)
         if self.plan.first_token_from == "prefill":
-            osl = int(self.world.osl[seq.rid])
             seq.first_s = now
-            seq.out = min(1, osl)
-        if int(self.world.osl[seq.rid]) <= seq.out or int(self.world.osl[seq.rid]) == 0:
+            seq.out = min(1, self.world.osl[seq.rid])
+        if self.world.osl[seq.rid] <= seq.out:
             self._no_decode(instance, seq, now)
             return
         if self.plan.granularity == "request":
@@ -258,9 +264,7 @@ class Handoff:
         return instance
 
     def _dispatch(self, seq: Seq, _: Any) -> None:
-        self.engine.call_at(
-            self.engine._now + self.plan.control_s, lambda: self.feed(seq, CONSUMER_SEEN)
-        )
+        self._tell(seq, CONSUMER_SEEN)
 
     def _reserve(self, seq: Seq, _: Any) -> None:
         instance = self._target_of(seq)
@@ -315,8 +319,8 @@ class Handoff:
     def _start_transfer(self, seq: Seq, order: StartTransfer) -> None:
         """Post one piece: its tokens, its bytes, its path."""
         now = self.engine._now
-        tokens = self._piece_tokens(seq, order)
-        planned = self.plan.transfer.plan(tokens)
+        tokens = seq.transfer_tokens if order.of == 1 else self._piece_tokens(seq, order)
+        planned, beside_s = self._plans.get(tokens) or self._plan(tokens)
         source = seq.source.index if seq.source is not None else seq.prefill_instance
         pair = (source, seq.dest.index)
         path = self._paths.get(pair)
@@ -325,10 +329,16 @@ class Handoff:
         if seq.transfer_start_s != seq.transfer_start_s:
             seq.transfer_start_s = now
         limit = planned.rate_bytes_per_s
-        if self.plan.granularity == "layer" and seq.second_s > now:
+        if self._by_layer and seq.second_s > now:
             limit = min(limit, planned.bytes / (seq.second_s - now))
         fabric = self.world.fabric
         assert fabric is not None
+        fabric.start(path, planned.bytes, self._landed, (seq, order, planned), limit, beside_s)
+        seq.convert_s += planned.producer_convert_s
+
+    def _plan(self, tokens: int) -> tuple[Any, float]:
+        """Return the transfer of ``tokens``, and its seconds beside the wire; remember both."""
+        planned = self.plan.transfer.plan(tokens)
         beside_s = (
             planned.post_s
             + planned.fixed_s
@@ -336,12 +346,13 @@ class Handoff:
             + planned.producer_stage_s
             + planned.consumer_stage_s
         )
-        fabric.start(path, planned.bytes, self._landed, (seq, order, planned), limit, beside_s)
-        seq.convert_s += planned.producer_convert_s
+        plans = self._plans
+        if len(plans) >= _PLANS:
+            plans.clear()
+        found = plans[tokens] = (planned, beside_s)
+        return found
 
     def _piece_tokens(self, seq: Seq, order: StartTransfer) -> int:
-        if order.of == 1:
-            return seq.transfer_tokens
         size = self.plan.chunk_tokens
         first = order.piece * size
         return max(1, min(size, seq.transfer_tokens - first))
@@ -357,7 +368,7 @@ class Handoff:
         end_s = seq.prefill_end_s
         exposed_s = now - max(flow.started_s, end_s) if end_s == end_s else 0.0
         self.transfers(
-            (
+            pack_transfer(
                 seq.rid, seq.prefill_instance, seq.dest.index, planned.bytes, planned.descriptors,
                 flow.started_s, flow.started_s, now - flow.started_s, planned.pieces,
                 max(0.0, exposed_s), 0, 0,
@@ -385,8 +396,16 @@ class Handoff:
     # -- control -----------------------------------------------------------------------------
 
     def _send(self, seq: Seq, order: Send) -> None:
-        event = notice(order.notice)
-        self.engine.call_at(self.engine._now + self.plan.control_s, lambda: self.feed(seq, event))
+        self._tell(seq, notice(order.notice))
+
+    def _tell(self, seq: Seq, event: Any) -> None:
+        """Feed an event once a control message has crossed."""
+        engine = self.engine
+        at_s = engine._now + self._control_s
+        heappush(engine.queue, (at_s, NORMAL, next(engine.order), Wake(self._told, (seq, event))))
+
+    def _told(self, wake: Wake) -> None:
+        self.feed(*wake.owner)
 
     def _set_timer(self, seq: Seq, order: SetTimer) -> None:
         name, delay_s = order.name, order.delay_s

@@ -48,7 +48,8 @@ class PoolStage:
             for index in range(plan.instances)
         ]
         self.alive = list(self.instances)
-        self._on_wake = [self._wake]
+        for instance in self.instances:
+            instance.bell = Wake(self._wake, instance)
         self.shared: deque[Seq] | None = deque() if plan.router == "shared_queue" else None
         self.router = None if self.shared is not None else lookup("router", plan.router)()
         #: Requests that wait for blocks on each instance, in order of asking.
@@ -144,20 +145,21 @@ class PoolStage:
             return
         instance.wake_s = at_s
         if at_s == INFINITY:
-            instance.wake = None
+            instance.wake = -1
             return
         engine = self.engine
-        wake = instance.wake = Wake(self._on_wake, instance)
-        heappush(engine.queue, (at_s, LATE, next(engine.order), wake))
+        wake = instance.wake = next(engine.order)
+        heappush(engine.queue, (at_s, LATE, wake, instance.bell))
 
-    def _wake(self, wake: Wake) -> None:
+    def _wake(self, bell: Wake) -> None:
         """A step boundary: let the instance act, then pass its outcomes on."""
-        instance = wake.owner
-        if instance.wake is not wake:
+        instance: Instance = bell.owner
+        engine = self.engine
+        if engine.rang != instance.wake:
             return
-        instance.wake = None
+        instance.wake = -1
         instance.wake_s = INFINITY
-        now = self.engine._now
+        now = engine._now
         instance.boundary(now)
         outcomes = instance.outcomes
         if outcomes:
@@ -165,7 +167,8 @@ class PoolStage:
             self._pass_on(instance, outcomes, now)
         if self.credit[instance.index]:
             self.grant(instance)
-        if instance.next_s != INFINITY:
+        at_s = instance.next_s
+        if at_s != instance.wake_s:
             self.rearm(instance)
 
     def _pass_on(self, instance: Instance, outcomes: list[Outcome], now: float) -> None:

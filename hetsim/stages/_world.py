@@ -7,7 +7,7 @@ from typing import Any
 
 from hetsim.engine import Engine, Fabric
 from hetsim.errors import InvariantViolated
-from hetsim.metrics import STATUSES, Recorder, RunInfo
+from hetsim.metrics import STATUSES, Recorder, RunInfo, pack_request
 from hetsim.serving import NAN, Seq
 from hetsim.stages._plan import SimulationPlan
 
@@ -59,12 +59,13 @@ class World:
         seq.status = status
         del self.inside[seq.rid]
         self.ended[status] += 1
-        code = REASONS.index(reason) if reason else 0
+        code = 0
         if reason:
+            code = REASONS.index(reason)
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self._requests(
-            (
-                seq.rid, seq.arrival_s, seq.isl, int(self.osl[seq.rid]), status, code,
+            pack_request(
+                seq.rid, seq.arrival_s, seq.isl, self.osl[seq.rid], status, code,
                 seq.enqueued_s, seq.prefill_start_s, seq.prefill_end_s, seq.transfer_start_s,
                 seq.landed_s, seq.decode_start_s, seq.first_s, seq.second_s, seq.last_s,
                 seq.cached, seq.preempted, seq.prefill_instance, seq.decode_instance, seq.out,

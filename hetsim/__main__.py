@@ -1,0 +1,5 @@
+"""``python -m hetsim``: the command line."""
+
+from hetsim.cli import main
+
+main()

@@ -1,0 +1,202 @@
+"""Attention of one layer kind: affine in context for decode, chunk by chunk for prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from hetsim.costs._calibration import Calibration, Parameters
+from hetsim.costs._roles import Roles
+from hetsim.costs._roofline import head_factor, smooth_max
+from hetsim.costs._types import Chunk
+from hetsim.hardware import Accelerator
+from hetsim.model import Attention, attention_of
+
+__all__ = ["AttentionOp", "Slope", "windows_of"]
+
+
+class Slope(NamedTuple):
+    """What one context token of one sequence costs in decode, one layer: seconds, FLOP, bytes."""
+
+    window: int
+    """Index into the windows of the model."""
+    time_s: float
+    flops: float
+    bytes: float
+    bound: int
+
+
+def windows_of(attentions: list[Attention]) -> tuple[int | None, ...]:
+    """Return the distinct context limits of some attention layers: unlimited first, then rising.
+
+    >>> full = Attention(kind="gqa", heads=1, kv_heads=1, head_dim=8)
+    >>> windows_of([full, Attention(kind="gqa", heads=1, kv_heads=1, head_dim=8, window=128)])
+    (None, 128)
+    """
+    limits: set[int | None] = set()
+    for attention in attentions:
+        kind = attention_of(attention)
+        if kind.decode_kv_elements_per_context_token(1):
+            limits.add(kind.context_limit)
+        if kind.index_elements_per_context_token(1):
+            limits.add(None)
+    found = sorted(limit for limit in limits if limit is not None)
+    return (None, *found) if None in limits or not found else tuple(found)
+
+
+class AttentionOp:
+    """Scores and values of ``count`` layers of one kind on one device, projections excluded.
+
+    Decode: ``t0 + batch * sequence_s + sum(slope * context)``, with the smooth maximum taken on
+    the coefficients, so that the time is affine in context at a fixed batch.
+
+    Prompts: ``t0 + norm_p(bytes / (bw e_m), f (sum W + q0/h max(W/new)) / (peak e_c))`` with the
+    work of a chunk ``W = flops + new s0/2`` times the FLOPs of one context token, which for a
+    prompt without past is the familiar factor ``1 + s0/s``; ``q0`` is what too few query rows
+    lose, ``f`` the factor of the head size. Bytes: queries and outputs, and the KV of the context.
+    """
+
+    __slots__ = (
+        "_bytes_new",
+        "_bytes_past",
+        "_kind",
+        "_limit",
+        "_lost",
+        "_p",
+        "_rows",
+        "_s_per_byte",
+        "_s_per_flop",
+        "_tp",
+        "count",
+        "decode",
+        "decode_format",
+        "decode_t0",
+        "kv_bytes",
+        "name",
+        "prefill",
+        "prefill_format",
+        "prefill_t0",
+        "sequence_bound",
+        "sequence_bytes",
+        "sequence_flops",
+        "sequence_s",
+        "slopes",
+    )
+
+    def __init__(
+        self,
+        attention: Attention,
+        count: float,
+        tp: int,
+        roles: Roles,
+        windows: tuple[int | None, ...],
+        accelerator: Accelerator,
+        calibration: Calibration,
+        floor_scale: float,
+    ) -> None:
+        self._kind = attention_of(attention)
+        self._tp = tp
+        self._limit = self._kind.context_limit
+        self.count = count
+        self.name = attention.kind + (f"_window{self._limit}" if self._limit else "")
+        suffix = "_mla" if attention.kind == "mla" else ""
+        decode = calibration.operator(f"attention_decode{suffix}", roles.kv.name)
+        prefill = calibration.prompt(f"attention_prefill{suffix}", roles.wide.name, roles.kv.name)
+        self.decode, self.prefill = decode, prefill
+        self.decode_format, self.prefill_format = roles.kv.name, roles.wide.name
+        self.decode_t0 = decode.t0_s * floor_scale
+        self.prefill_t0 = prefill.t0_s * floor_scale
+        peak = accelerator.peaks_flop_per_s[roles.wide.roof]
+        bandwidth = accelerator.require("memory_bytes_per_s", "step times")
+        self.kv_bytes = self._kind.kv_elements_per_token(tp) * roles.kv.bytes_per_element
+        self._set_prompt(attention, prefill, roles.wide.bytes_per_element, peak, bandwidth)
+        self._set_sequence(attention, decode, peak, bandwidth)
+        self._set_slopes(decode, peak, bandwidth, roles.kv.bytes_per_element, windows)
+
+    def _set_prompt(
+        self, attention: Attention, prefill: Parameters, wide: float, peak: float, bandwidth: float
+    ) -> None:
+        heads = attention.heads / self._tp
+        if attention.kind == "mla":
+            both = attention.nope_dim + attention.rope_dim + attention.v_head_dim
+            # Keys and values are expanded per head before the kernel reads them.
+            self._bytes_past = heads * both * wide
+            self._bytes_new = 2.0 * self._bytes_past
+        else:
+            both = attention.head_dim + (attention.v_head_dim or attention.head_dim)
+            self._bytes_past = self.kv_bytes
+            self._bytes_new = self.kv_bytes + heads * both * wide
+        factor = head_factor(prefill.head_64, prefill.head_256, 0.5 * both)
+        self._s_per_flop = factor / (peak * prefill.e_c)
+        self._s_per_byte = 1.0 / (bandwidth * prefill.e_m)
+        self._p = prefill.p
+        self._rows = prefill.q0 / heads if heads else 0.0
+        self._lost = 0.5 * prefill.s0_tokens * self._kind.prefill_flops(1, 0, self._tp)
+
+    def _set_sequence(
+        self, attention: Attention, decode: Parameters, peak: float, bandwidth: float
+    ) -> None:
+        """Set what one sequence costs whatever its context: its heads, its linear state."""
+        self.sequence_flops = float(self._kind.decode_flops_constant(self._tp))
+        self.sequence_bytes = 2.0 * self._kind.state_bytes(self._tp)  # read and written
+        compute = self.sequence_flops / (peak * decode.e_c)
+        memory = self.sequence_bytes / (bandwidth * decode.e_m)
+        self.sequence_s = smooth_max(compute, memory, decode.p)
+        self.sequence_bound = 0 if compute > memory else 1
+        if self._kind.decode_kv_elements_per_context_token(self._tp):
+            kv_heads = max(1.0, attention.kv_heads / self._tp)
+            self.sequence_s += decode.per_kv_head_s * kv_heads
+            self.sequence_s += decode.per_head_s * attention.heads / self._tp
+
+    def _set_slopes(
+        self,
+        decode: Parameters,
+        peak: float,
+        bandwidth: float,
+        element: float,
+        windows: tuple[int | None, ...],
+    ) -> None:
+        kind, tp = self._kind, self._tp
+        read = (
+            (
+                self._limit,
+                kind.decode_flops_per_context_token(tp),
+                kind.decode_kv_elements_per_context_token(tp) * element,
+            ),
+            (
+                None,
+                kind.index_flops_per_context_token(tp),
+                kind.index_elements_per_context_token(tp) * element,
+            ),
+        )
+        slopes = []
+        for window, flops, moved in read:
+            if moved <= 0.0:
+                continue
+            compute = flops / (peak * decode.e_c)
+            memory = moved / (bandwidth * decode.e_m)
+            time_s = smooth_max(compute, memory, decode.p)
+            bound = 0 if compute > memory else 1
+            slopes.append(Slope(windows.index(window), time_s, flops, moved, bound))
+        self.slopes = tuple(slopes)
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is anything to compute beside the projections."""
+        return bool(self.slopes) or self.sequence_bytes > 0.0
+
+    def prompts(self, chunks: Sequence[Chunk]) -> tuple[float, float]:
+        """Return seconds (without t0) and FLOP of prompt chunks in one layer."""
+        flops = work = deepest = moved = 0.0
+        limit, flop_of, tp = self._limit, self._kind.prefill_flops, self._tp
+        for new, past in chunks:
+            done = flop_of(new, past, tp)
+            each = done + new * self._lost
+            flops += done
+            work += each
+            if each > deepest * new:
+                deepest = each / new
+            read = past if limit is None or past < limit else limit
+            moved += self._bytes_new * new + self._bytes_past * read
+        compute = (work + self._rows * deepest) * self._s_per_flop
+        return smooth_max(compute, moved * self._s_per_byte, self._p), flops

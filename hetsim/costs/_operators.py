@@ -1,0 +1,239 @@
+"""Compiled operators: constants in, seconds out. Built once per step model, called per step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from hetsim.costs._calibration import Grade, Parameters, Piece, worst_grade
+from hetsim.costs._roofline import busiest_rank, expected_experts, expected_maximum, smooth_max
+from hetsim.model import Gemm
+
+__all__ = ["BOUNDS", "Evaluation", "GemmOp", "GroupedOp", "LinkOp", "Roof", "TokenOp", "TrafficOp"]
+
+BOUNDS = ("compute", "memory", "link", "latency", "host")
+
+
+class Evaluation(NamedTuple):
+    """One operator, once, on one device. ``weights`` are the bytes of weights among ``bytes``."""
+
+    time_s: float
+    bound: int
+    flops: float
+    bytes: float
+    weights: float
+
+
+class Roof(NamedTuple):
+    """What a projection runs against: nominal rates, bytes per element, floors that survive."""
+
+    peak: float
+    bandwidth: float
+    weight_bytes: float
+    input_bytes: float
+    output_bytes: float
+    floor_scale: float
+
+
+_NOTHING = Evaluation(0.0, 3, 0.0, 0.0, 0.0)
+
+
+class TokenOp:
+    """An operator whose work depends on a number of tokens alone."""
+
+    __slots__ = ("count", "format", "grade", "kind", "name", "scope", "source")
+
+    def __init__(self, name: str, kind: str, scope: str, fmt: str, count: float) -> None:
+        self.name = name
+        self.kind = kind
+        self.scope = scope
+        """``rank``: tokens of one DP rank; ``all``: of all ranks; ``logits``: rows of the head."""
+        self.format = fmt
+        self.count = count
+        self.grade: Grade = "datasheet"
+        self.source = ""
+
+    def evaluate(self, tokens: float) -> Evaluation:
+        """Return the cost of one execution."""
+        raise NotImplementedError
+
+
+class GemmOp(TokenOp):
+    """A projection ``[m, k] x [k, n]`` on one device.
+
+    ``t0 + norm_p(2 (m + m0)(n + n0)(k + k0) / (peak e_c), bytes / (bandwidth e_m), k walk)``,
+    bytes being weights, input in the compute format and output in 16 bit. The walk along k bounds
+    projections of few blocks.
+    """
+
+    __slots__ = (
+        "base_bytes",
+        "flops",
+        "m0",
+        "p",
+        "row_bytes",
+        "s_per_byte",
+        "s_per_row",
+        "t0",
+        "walk",
+    )
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        scope: str,
+        fmt: str,
+        count: float,
+        parameters: Parameters,
+        shapes: tuple[Gemm, ...],
+        roof: Roof,
+    ) -> None:
+        super().__init__(name, kind, scope, fmt, count)
+        size = parameters
+        n0, k0 = size.n0, size.k0
+        elements = sum(gemm.n * gemm.k for gemm in shapes)
+        self.flops = 2.0 * elements
+        self.base_bytes = elements * roof.weight_bytes
+        self.row_bytes = sum(
+            gemm.k * roof.input_bytes + gemm.n * roof.output_bytes for gemm in shapes
+        )
+        padded = sum((gemm.n + n0) * (gemm.k + k0) for gemm in shapes)
+        self.s_per_row = 2.0 * padded / (roof.peak * size.e_c)
+        self.s_per_byte = 1.0 / (roof.bandwidth * size.e_m)
+        self.m0 = size.m0
+        self.p = size.p
+        self.t0 = size.t0_s * roof.floor_scale
+        self.walk = size.walk_s * max(gemm.k for gemm in shapes)
+        self.grade, self.source = size.grade, size.source
+
+    def evaluate(self, tokens: float) -> Evaluation:
+        """Return the cost of one execution over ``tokens`` rows."""
+        if tokens <= 0:
+            return _NOTHING
+        compute = (tokens + self.m0) * self.s_per_row
+        moved = self.base_bytes + self.row_bytes * tokens
+        memory = moved * self.s_per_byte
+        p, walk = self.p, self.walk
+        largest = compute if compute > memory else memory
+        bound = 0 if compute > memory else 1
+        if walk > largest:
+            largest, bound = walk, 3
+        total = (compute / largest) ** p + (memory / largest) ** p
+        if walk > 0.0:
+            total += (walk / largest) ** p
+        body = largest * total ** (1.0 / p)
+        if self.t0 > body:
+            bound = 3
+        return Evaluation(self.t0 + body, bound, self.flops * tokens, moved, self.base_bytes)
+
+
+class GroupedOp(GemmOp):
+    """The routed experts of one MoE layer on one device, both projections in one kernel family.
+
+    With T tokens of all ranks, ``rows = T k / EP`` and ``distinct = E_local (1 - (1 - k/E)^T)`` on
+    average; the rank with the most of each sets the pace (:func:`busiest_rank`).
+    ``t0 + T hidden token_s + norm_p(2 (rows + distinct m0) sum((n + n0) k) / (peak e_c),
+    bytes / (bandwidth e_m))``, bytes being the distinct experts, the tokens in and out, and the
+    rows of both projections.
+    """
+
+    __slots__ = ("experts", "local", "pairs", "s_per_token", "spread", "token_bytes", "top_k")
+
+    local: float
+    experts: float
+    top_k: float
+    pairs: float
+    token_bytes: float
+    s_per_token: float
+    spread: float
+
+    def route(
+        self, local: float, experts: float, top_k: float, hidden: float, token_s: float
+    ) -> GroupedOp:
+        """Set how many experts are here, how many there are, how many a token takes."""
+        self.local, self.experts, self.top_k = local, experts, top_k
+        self.pairs = top_k * local / experts
+        self.spread = expected_maximum(round(experts / local))
+        self.token_bytes = 4.0 * hidden  # in and out, 16 bit
+        self.s_per_token = hidden * token_s
+        return self
+
+    def evaluate(self, tokens: float) -> Evaluation:
+        """Return the cost of one execution over ``tokens`` tokens of all ranks."""
+        if tokens <= 0:
+            return _NOTHING
+        local, top_k, spread = self.local, self.top_k, self.spread
+        distinct = expected_experts(local, self.experts, top_k, tokens)
+        rows = tokens * self.pairs
+        if spread > 0.0:
+            distinct = busiest_rank(distinct, local, spread)
+            rows = busiest_rank(rows, tokens * min(top_k, local), spread)
+        compute = (rows + distinct * self.m0) * self.s_per_row
+        weights = distinct * self.base_bytes
+        moved = weights + rows * self.row_bytes + tokens * self.token_bytes
+        memory = moved * self.s_per_byte
+        body = smooth_max(compute, memory, self.p)
+        fixed = self.t0 + tokens * self.s_per_token
+        bound = 3 if fixed > body else (0 if compute > memory else 1)
+        return Evaluation(fixed + body, bound, self.flops * rows, moved, weights)
+
+
+class TrafficOp(TokenOp):
+    """Norms, rotations, activations, residuals, look-ups: ``t0 + bytes / bandwidth``."""
+
+    __slots__ = ("bytes_per_token", "s_per_byte", "t0")
+
+    def __init__(
+        self,
+        name: str,
+        scope: str,
+        count: float,
+        parameters: Parameters,
+        *,
+        kernels: float,
+        bytes_per_token: float,
+        bandwidth: float,
+    ) -> None:
+        super().__init__(name, "elementwise", scope, "any", count)
+        self.t0 = kernels * parameters.t0_s
+        self.bytes_per_token = bytes_per_token
+        self.s_per_byte = 1.0 / (bandwidth * parameters.e_m)
+        self.grade = parameters.grade
+        self.source = parameters.source
+
+    def evaluate(self, tokens: float) -> Evaluation:
+        """Return the cost of one execution over ``tokens`` rows."""
+        if tokens <= 0:
+            return _NOTHING
+        moved = self.bytes_per_token * tokens
+        body = moved * self.s_per_byte
+        return Evaluation(self.t0 + body, 3 if self.t0 > body else 1, 0.0, moved, 0.0)
+
+
+class LinkOp(TokenOp):
+    """A collective: the fastest of its kernels, each ``t0 + bytes / rate``."""
+
+    __slots__ = ("bytes_per_token", "pieces")
+
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        scope: str,
+        count: float,
+        pieces: tuple[Piece, ...],
+        bytes_per_token: float,
+    ) -> None:
+        super().__init__(name, kind, scope, "bytes", count)
+        self.bytes_per_token = bytes_per_token
+        self.pieces = tuple((piece.t0_s, piece.s_per_byte) for piece in pieces)
+        self.grade = worst_grade([piece.grade for piece in pieces])
+        self.source = pieces[0].source
+
+    def evaluate(self, tokens: float) -> Evaluation:
+        """Return the cost of one execution over ``tokens`` rows."""
+        if tokens <= 0:
+            return _NOTHING
+        moved = self.bytes_per_token * tokens
+        time_s, floor = min((t0 + moved * slope, t0) for t0, slope in self.pieces)
+        return Evaluation(time_s, 3 if 2.0 * floor > time_s else 2, 0.0, 0.0, 0.0)

@@ -1,0 +1,242 @@
+"""From a file to a checked sweep, every problem named at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hetsim.errors import HetsimError, InfeasibleError, Problem, ScenarioError
+from hetsim.scenario import (
+    Loaded,
+    Places,
+    accelerator_of,
+    load_data,
+    load_scenario,
+    locate,
+    places_of,
+    shipped_scenario,
+)
+from hetsim.spec import data_root
+from hetsim.sweep._axes import Levels, axis_levels, axis_problems, clash_problems
+from hetsim.sweep._designs import Points, design_points, design_problems
+from hetsim.sweep._objectives import objective_problems
+from hetsim.sweep._types import Axis, SweepSpec
+
+__all__ = ["LoadedSweep", "load_sweep", "sweep_data", "sweep_names"]
+
+
+class LoadedSweep:
+    """A checked sweep: its axes, and its points as numbers of levels."""
+
+    def __init__(
+        self, spec: SweepSpec, base: Loaded, axes: tuple[Levels, ...], points: Points, data: Any
+    ) -> None:
+        self.spec = spec
+        self.base = base
+        self.axes = axes
+        self.points = points
+        """``[points, axes]`` numbers of levels."""
+        self.data = data
+        """The sweep as it stands in the file."""
+        replications = spec.replications
+        self.seeds = replications.seeds if replications else (base.scenario.seed,)
+
+    def __repr__(self) -> str:
+        return f"LoadedSweep({self.spec.name}, {len(self.points)} points, {len(self.seeds)} seeds)"
+
+    def sets(self, point: Any) -> list[tuple[str, Any]]:
+        """Return what the levels of a point set."""
+        return [
+            pair
+            for axis, level in zip(self.axes, point, strict=True)
+            for pair in axis.levels[int(level)].sets
+        ]
+
+    def labels(self, point: Any) -> dict[str, str]:
+        """Return the labels of a point's levels, by axis."""
+        return {
+            axis.name: axis.levels[int(level)].label
+            for axis, level in zip(self.axes, point, strict=True)
+        }
+
+    def resolve(self, point: Any, seed: int) -> Loaded:
+        """Return the scenario of a point, checked.
+
+        Raises
+        ------
+        ScenarioError, InfeasibleError
+            As :func:`hetsim.load`.
+        """
+        base = self.base
+        return load_data(
+            base.data,
+            base_dir=base.base_dir,
+            file=base.file,
+            marks=base.marks,
+            sets=self.sets(point),
+            seed=seed,
+        )
+
+
+def sweep_names() -> tuple[str, ...]:
+    """Return the names of the sweeps that come with hetsim, sorted."""
+    return tuple(sorted(path.stem for path in (data_root("scenarios") / "sweeps").glob("*.yaml")))
+
+
+def _find(text: str) -> Path:
+    path = Path(text)
+    if path.exists() or path.name != text:
+        return path
+    stem = text.removesuffix(".yaml")
+    return data_root("scenarios") / "sweeps" / f"{stem}.yaml" if stem in sweep_names() else path
+
+
+def load_sweep(path_or_name: str | Path) -> LoadedSweep:
+    """Return the sweep in a file, or the shipped one of that name.
+
+    Raises
+    ------
+    ScenarioError
+        With every problem: of the sweep, of its base scenario, of the two together.
+    """
+    from hetsim.spec._yaml import read_yaml
+
+    path = _find(str(path_or_name))
+    data, marks = read_yaml(path)
+    return sweep_data(data, base_dir=path.parent, file=str(path), marks=marks)
+
+
+def sweep_data(
+    data: Any, *, base_dir: str | Path = ".", file: str = "", marks: Any = None
+) -> LoadedSweep:
+    """Return the sweep in plain data, as :func:`load_sweep` does."""
+    if not isinstance(data, dict):
+        raise ScenarioError(Problem("is not a sweep: a mapping with base and axes", "", file))
+    reader = _Reader(data, Path(base_dir), file, marks or {})
+    found = reader.read()
+    if reader.problems or found is None:
+        raise ScenarioError(list(dict.fromkeys(locate(reader.problems, reader.places, file))))
+    return found
+
+
+class _Reader:
+    """Collects every problem of a sweep before it gives up."""
+
+    def __init__(self, data: dict[str, Any], base_dir: Path, file: str, marks: Any) -> None:
+        self.data = data
+        self.base_dir = base_dir
+        self.file = file
+        self.marks = marks
+        self.places: Places = places_of(marks, file)
+        self.problems: list[Problem] = []
+
+    def read(self) -> LoadedSweep | None:
+        """Return the sweep, or None with problems noted."""
+        spec = self._spec()
+        base = self._base()
+        raw = self.data.get("axes")
+        axes = self._axes(raw if isinstance(raw, list) else [], base)
+        if spec is None or axes is None:
+            return None
+        self.problems += [*_spec_problems(spec), *clash_problems(axes)]
+        labels = {axis.name: axis.labels for axis in axes}
+        shape = [len(axis.levels) for axis in axes]
+        self.problems += design_problems(spec.design, shape, labels)
+        if base is None or self.problems:
+            return None
+        points = design_points(spec.design, shape, labels)
+        return LoadedSweep(spec, base, tuple(axes), points, self.data)
+
+    def _spec(self) -> SweepSpec | None:
+        from hetsim.spec._check import build
+
+        try:
+            return build(SweepSpec, self.data, self.marks, self.file)
+        except ScenarioError as error:
+            self.problems += error.problems
+            return None
+
+    def _axes(self, raw: list[Any], base: Loaded | None) -> list[Levels] | None:
+        """Return the levels of every axis that can be read."""
+        from hetsim.spec._check import build
+
+        before, found = len(self.problems), []
+        for number, one in enumerate(raw):
+            try:
+                axis = build(Axis, one)
+            except ScenarioError:
+                continue  # the sweep as a whole names it
+            problems = [*axis_problems(axis, f"axes[{number}]", base)]
+            self.problems += problems
+            if not problems:
+                found.append(axis_levels(axis))
+        return found if len(self.problems) == before and len(found) == len(raw) else None
+
+    def _base(self) -> Loaded | None:
+        """Return the base scenario, which must be able to run as it is."""
+        base = self.data.get("base")
+        try:
+            if isinstance(base, str):
+                loaded = load_scenario(self._base_path(base))
+            elif isinstance(base, dict):
+                inner = {path[1:]: line for path, line in self.marks.items() if path[:1] == ("base",)}
+                loaded = load_data(
+                    base,
+                    base_dir=self.base_dir,
+                    file=self.file,
+                    marks=places_of(inner, self.file),
+                )
+            else:
+                return None
+            _try_plan(loaded)
+        except ScenarioError as error:
+            self.problems += error.problems
+            return None
+        except InfeasibleError as error:
+            text = "; ".join(str(error).splitlines())
+            self.problems.append(Problem(f"the base scenario cannot run: {text}", "base"))
+            return None
+        return loaded
+
+    def _base_path(self, name: str) -> str:
+        beside = self.base_dir / name
+        return name if shipped_scenario(name) and not beside.exists() else str(beside)
+
+
+def _try_plan(loaded: Loaded) -> None:
+    from hetsim.stages import build_plan
+
+    with loaded.locating():
+        build_plan(loaded.scenario, loaded.base_dir)
+
+
+def _spec_problems(spec: SweepSpec) -> Iterator[Problem]:
+    if not spec.axes:
+        yield Problem("has no axis; a sweep varies something", "axes")
+    seeds = spec.replications.seeds if spec.replications else (0,)
+    if not seeds:
+        yield Problem("has no seed; give at least one", "replications.seeds")
+    if len(set(seeds)) != len(seeds):
+        yield Problem("a seed stands twice; it would give the same run", "replications.seeds")
+    yield from objective_problems(spec)
+    yield from _constraint_problems(spec)
+
+
+def _constraint_problems(spec: SweepSpec) -> Iterator[Problem]:
+    limits = spec.constraints
+    low, high = limits.accelerators_at_least, limits.accelerators_at_most
+    if low is not None and high is not None and low > high:
+        yield Problem(f"accelerators_at_least {low} contradicts accelerators_at_most {high}", "constraints")
+    seen: dict[str, str] = {}
+    for name, count in limits.supply.items():
+        where = f"constraints.supply.{name}"
+        try:
+            device = accelerator_of(name).name
+        except HetsimError as error:
+            problems = error.problems if isinstance(error, ScenarioError) else ()
+            yield from (Problem(p.message, where) for p in problems)
+            continue
+        if device in seen:
+            yield Problem(f"{count} contradicts {seen[device]}: both are {device}", where)
+        seen[device] = f"{name}: {count}"
