@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hetsim.inspect import check, explain
     from hetsim.run import Result, load_result, run
     from hetsim.scenario import load_scenario as load
+    from hetsim.sweep import SweepResult, load_sweep_result, sweep
 
 _WHERE = {
     "HetsimError": "hetsim.errors",
@@ -25,11 +26,14 @@ _WHERE = {
     "InvariantViolated": "hetsim.errors",
     "Result": "hetsim.run",
     "ScenarioError": "hetsim.errors",
+    "SweepResult": "hetsim.sweep",
     "check": "hetsim.inspect",
     "explain": "hetsim.inspect",
     "load": "hetsim.scenario",
     "load_result": "hetsim.run",
+    "load_sweep_result": "hetsim.sweep",
     "run": "hetsim.run",
+    "sweep": "hetsim.sweep",
 }
 _NAMES = {"load": "load_scenario"}
 
@@ -40,12 +44,15 @@ __all__ = [
     "InvariantViolated",
     "Result",
     "ScenarioError",
+    "SweepResult",
     "__version__",
     "check",
     "explain",
     "load",
     "load_result",
+    "load_sweep_result",
     "run",
+    "sweep",
 ]
 
 
@@ -54,7 +61,9 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'hetsim' has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(_WHERE[name]), _NAMES.get(name, name))
+    room = import_module(_WHERE[name])
+    # The import may have set the name already: ``hetsim.run`` is a room that can be called.
+    return globals().get(name, getattr(room, _NAMES.get(name, name)))
 
 
 def __dir__() -> list[str]:

@@ -103,9 +103,13 @@ def invoke(args: list[str] | None = None) -> int:
 def _run(args: list[str] | None) -> int:
     command: Any = typer.main.get_command(app)
     try:
-        code = command.main(args=args, prog_name="hetsim", standalone_mode=False)
+        # Not ``command.main``: it turns interrupts and closed pipes into exit codes of its own.
+        with command.make_context(
+            "hetsim", sys.argv[1:] if args is None else list(args)
+        ) as context:
+            command.invoke(context)
         sys.stdout.flush()
-        return int(code or DONE)
+        return DONE
     except typer.Exit as stop:
         sys.stdout.flush()
         return int(stop.exit_code)

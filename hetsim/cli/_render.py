@@ -122,10 +122,9 @@ def print_capacity(found: Summary) -> None:
         )
     rows += [
         ("closed-form bound", f"{found['bound_req_s']:.4g} req/s ({found['bound_stage']})"),
-        ("goodput", f"{found['goodput_req_s']:.4g} req/s, the end of the run included"),
+        ("goodput", f"{found['goodput_req_s']:.4g} req/s"),
         ("output", f"{found['output_tok_s']:.4g} tok/s"),
         ("cost at capacity", _amount(found["cost_usd_per_mtok"], "USD/Mtok", "no price known")),
-        ("energy", _amount(found["energy_j_per_tok"], "J/tok", "no power figures known")),
         ("calibration", found["calibration_grade"]),
         ("simulations", str(found["evaluations"])),
     ]

@@ -49,7 +49,9 @@ def catalogue() -> dict[str, list[Row]]:
         "accelerators": _file_titles("accelerators", hardware.accelerator_names()),
         "links": _file_titles("links", hardware.link_names()),
         "hosts": _file_titles("hosts", hardware.host_names()),
-        "models": [{"name": n, "title": model_title(_file("models", n))} for n in model_names()],
+        "models": [
+            {"name": n, "title": model_title(_file("models", n))} for n in sorted(model_names())
+        ],
         "runtimes": _file_titles("runtimes", runtimes.runtime_names()),
         "formats": [
             {"name": name, "title": f"{form.bits:g} bit, computes at the {form.roof} roof"}

@@ -139,8 +139,8 @@ def _evidence(subject: Subject) -> Iterator[str]:
     for pool in subject.plan.pools:
         if pool.grade == "datasheet":
             yield (
-                f"pool {pool.name}: step times of {pool.accelerator.name} rest on datasheet values, "
-                "at least in part; take rankings, not numbers"
+                f"pool {pool.name}: step times of {pool.accelerator.name} rest, at least in "
+                "part, on datasheet values; take rankings, not numbers"
             )
         if pool.accelerator.confidence == "low":
             yield f"pool {pool.name}: the profile of {pool.accelerator.name} has low confidence"

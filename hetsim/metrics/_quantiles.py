@@ -32,7 +32,12 @@ def distribution(values: Array) -> dict[str, float]:
 
 
 class Runs:
-    """Values ``first + i * slope`` for ``i < count``, each with a weight: what a segment leaves."""
+    """Values ``first + i * slope`` for ``i < count``, each with a weight: what a segment leaves.
+
+    Slopes are not negative: contexts only grow.
+    """
+
+    __slots__ = ("count", "first", "last", "slope", "weight")
 
     def __init__(self, first: Array, slope: Array, count: Array, weight: Array) -> None:
         keep = (count > 0) & (weight > 0)
@@ -40,6 +45,7 @@ class Runs:
         self.slope = slope[keep]
         self.count = count[keep]
         self.weight = weight[keep]
+        self.last = self.first + (self.count - 1.0) * self.slope
 
     @property
     def total(self) -> float:
@@ -51,9 +57,13 @@ class Runs:
         gap = limit - self.first
         with np.errstate(divide="ignore", invalid="ignore"):
             steps = np.floor(gap / self.slope + 1e-9) + 1.0
-        steps = np.where(self.slope > 0.0, steps, np.where(gap >= 0.0, self.count, 0.0))
+        steps = np.where(self.slope > 0.0, steps, self.count)
         steps = np.where(gap >= 0.0, np.clip(steps, 0.0, self.count), 0.0)
         return float((steps * self.weight).sum())
+
+    def select(self, keep: npt.NDArray[np.bool_]) -> Runs:
+        """Return some of the runs."""
+        return Runs(self.first[keep], self.slope[keep], self.count[keep], self.weight[keep])
 
 
 def runs_mean(runs: Runs) -> float:
@@ -76,15 +86,21 @@ def run_quantile(runs: Runs, share: float) -> float:
     low = float(runs.first.min())
     if runs.below(low) >= wanted:
         return low
-    high = float((runs.first + (runs.count - 1.0) * runs.slope).max())
-    for _ in range(80):
+    high = float(runs.last.max())
+    under, last = 0.0, runs
+    for turn in range(80):
         middle = 0.5 * (low + high)
         if middle in (low, high):
             break
-        if runs.below(middle) >= wanted:
+        if under + last.below(middle) >= wanted:
             high = middle
         else:
             low = middle
+        if turn % 4 == 3 and len(last.first) > 64:
+            # Runs that lie wholly below are counted once, those wholly above never again.
+            done = last.last <= low
+            under += float((last.count * last.weight)[done].sum())
+            last = last.select(~done & (last.first <= high))
     return high
 
 

@@ -116,7 +116,8 @@ def pool_figures(
     span_s = max(span_s, _TINY)
     result = {}
     for info in pools:
-        mine = {name: column[table["pool"] == info.name] for name, column in table.items()}
+        of_pool = table["pool"] == info.name
+        mine = {name: column[of_pool] for name, column in table.items() if name != "pool"}
         result[info.name] = {
             **_figures(mine, info, span_s),
             **_under_load(mine, info, loaded or (0.0, span_s)),

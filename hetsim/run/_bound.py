@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+import numpy.typing as npt
 
 from hetsim.spec import spec
 from hetsim.stages import PoolPlan, SimulationPlan
@@ -19,6 +20,7 @@ __all__ = [
     "stage_bounds",
 ]
 
+_STRATA = 32
 _PAIRS = 32
 """Instances of a side that are enough to see how traffic spreads over the links."""
 
@@ -35,6 +37,9 @@ class Demand:
     """Mean context of a decode step: every token of an answer reads the prompt and what came
     before it."""
     longest_tokens: int
+    computed_strata: tuple[float, ...]
+    """``computed_tokens`` of equally many requests each, from short to long: long prompts cost
+    more per token than the mean tells."""
     rate_req_s: float | None
     """None where the workload has no rate: users in a closed loop, or all at once."""
 
@@ -88,8 +93,15 @@ def demand_of(workload: Workload, cached: bool = False) -> Demand:
         output_tokens=mean_out,
         context_tokens=read,
         longest_tokens=int((isl + osl).max()),
+        computed_strata=_strata(np.maximum(isl - reused, 1.0)),
         rate_req_s=rate,
     )
+
+
+def _strata(values: npt.NDArray[np.float64]) -> tuple[float, ...]:
+    """Return the means of up to 32 equal parts of the sorted values."""
+    parts = np.array_split(np.sort(values), min(_STRATA, len(values)))
+    return tuple(float(part.mean()) for part in parts)
 
 
 def stage_bounds(plan: SimulationPlan, demand: Demand, tpot_s: float) -> StageBounds:
@@ -104,7 +116,7 @@ def stage_bounds(plan: SimulationPlan, demand: Demand, tpot_s: float) -> StageBo
     batch, limit = _decode_batch(last, demand, tpot_s)
     link, name = _link(plan, demand)
     return StageBounds(
-        prefill_req_s=prefill_tokens_per_s(first, demand) / demand.computed_tokens,
+        prefill_req_s=prefill_req_s(first, demand),
         decode_req_s=_per_request(decode_tokens_per_s(last, batch, demand), demand),
         link_req_s=link,
         decode_batch=batch,
@@ -118,13 +130,17 @@ def _per_request(tokens_per_s: float, demand: Demand) -> float:
     return tokens_per_s / max(demand.output_tokens - 1.0, 1e-9)
 
 
-def prefill_tokens_per_s(pool: PoolPlan, demand: Demand) -> float:
-    """Return the prompt tokens that all instances of a pool compute in a second."""
-    steps = prefill_chunks(pool, demand.computed_tokens)
-    seconds = sum(_prefill_step_s(pool, step) for step in steps)
-    tokens = sum(new for step in steps for new, _ in step)
-    rate: float = pool.instances * pool.ranks * tokens / max(seconds, 1e-12)
-    return rate
+def prefill_req_s(pool: PoolPlan, demand: Demand) -> float:
+    """Return the prompts that all instances of a pool compute in a second, steps filled up."""
+    seconds = [_prompt_s(pool, tokens) for tokens in demand.computed_strata]
+    return pool.instances * pool.ranks * len(seconds) / max(sum(seconds), 1e-12)
+
+
+def _prompt_s(pool: PoolPlan, tokens: float) -> float:
+    """Return the seconds of one prompt: its share of a step of equals, or all of its steps."""
+    steps = prefill_chunks(pool, tokens)
+    prompts = len(steps[0]) if len(steps) == 1 else 1
+    return sum(_prefill_step_s(pool, step) for step in steps) / prompts
 
 
 def prefill_chunks(pool: PoolPlan, tokens: float) -> list[list[tuple[int, int]]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hetsim.errors import Problem, ScenarioError
 from hetsim.run._bound import demand_of, stage_bounds
-from hetsim.run._economics import notes_on_power
+from hetsim.run._economics import notes_on_power, power_of
 from hetsim.run._run import run_loaded
 from hetsim.scenario import Loaded, missing_prices
 from hetsim.stages import build_plan
@@ -120,27 +120,48 @@ class _Search:
                 return
 
     def result(self) -> dict[str, Any]:
-        """Return what was found; figures are those of the rate that passed."""
+        """Return what was found; rates and cost are those of a long run at the rate that passed.
+
+        A run of finite length ends with a tail in which the pools idle; it is not counted here.
+        """
         best = self.passed or self.failed
+        scenario = self.loaded.scenario
+        goodput = self.low * best["slo_attainment"]
+        tokens_per_s = self.low * self._tokens_per_request()
         return {
-            "name": self.loaded.scenario.name,
-            "seed": self.loaded.scenario.seed,
+            "name": scenario.name,
+            "seed": scenario.seed,
             "rate_req_s": self.low,
             "attainment": best["slo_attainment"],
             "next_rate_req_s": self.failed.get("rate"),
             "next_attainment": self.failed.get("slo_attainment"),
-            "percentile": self.loaded.scenario.slo.percentile,
+            "percentile": scenario.slo.percentile,
             "bound_req_s": self.bound,
             "bound_stage": self.bounds.stage,
-            "goodput_req_s": self.passed["goodput_req_s"] if self.passed else 0.0,
-            "output_tok_s": self.passed["throughput"]["output_tok_s"] if self.passed else 0.0,
-            "cost_usd_per_mtok": self.passed.get("cost_usd_per_mtok"),
-            "energy_j_per_tok": self.passed.get("energy_j_per_tok"),
+            "goodput_req_s": goodput,
+            "output_tok_s": tokens_per_s,
+            "output_tok_s_per_accelerator": tokens_per_s / best["accelerators"],
+            "cost_usd_per_mtok": self._cost(tokens_per_s),
             "bottleneck": (self.failed or self.passed)["bottleneck"],
             "calibration_grade": best["calibration_grade"],
             "evaluations": self.evaluations,
             "notes": self._notes(),
         }
+
+    def _tokens_per_request(self) -> float:
+        """Return the output tokens of the mean finished request at the rate that passed."""
+        if not self.passed or not self.passed["throughput"]["req_s"]:
+            return 0.0
+        through = self.passed["throughput"]
+        return float(through["output_tok_s"] / through["req_s"])
+
+    def _cost(self, tokens_per_s: float) -> float | None:
+        power = power_of(self.loaded.scenario, self.loaded.base_dir)
+        prices = [pool.usd_per_h for pool in power.values()]
+        known = [price for price in prices if price is not None]
+        if len(known) < len(prices) or not tokens_per_s:
+            return None
+        return sum(known) / 3600.0 / tokens_per_s * 1e6
 
     def _notes(self) -> list[str]:
         notes = []

@@ -104,9 +104,8 @@ def stages_table(result: Result) -> tuple[OverTime, OverTime]:
     steps, edges = result.steps, _edges(result)
     width = edges[1] - edges[0]
     busy, held = {}, {}
-    devices = steps["device_id"].astype(str)
     for name in result.summary["stages"]:
-        mine = steps[devices.str.rpartition("/")[0] == name]
+        mine = steps[steps["pool"] == name]
         start = mine["start_s"].to_numpy(float)
         end = start + mine["duration_s"].to_numpy(float)
         used = mine["blocks_used"].to_numpy(float) / np.maximum(mine["blocks_total"].to_numpy(), 1)
@@ -262,7 +261,8 @@ def _draw_path(axes: Any, bars: list[PathBar]) -> None:
     axes.set_yticks(range(len(bars)), [bar.name for bar in bars])
     axes.invert_yaxis()
     axes.set_xlabel(f"mean time from arrival to last token ({unit})")
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(PATH), frameon=False, fontsize=9
-    )
+    if seen:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=len(seen), frameon=False, fontsize=9
+        )
     axes.grid(alpha=0.3, axis="x")

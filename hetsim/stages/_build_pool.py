@@ -194,7 +194,8 @@ def build_pool(
         request_overhead_s=(
             runtime.handoff_overhead_s if apart else runtime.request_overhead_s * moe
         ),
-        admission_steps=runtime.admission_steps,
+        # A disaggregated request's fixed overhead was fitted with its waiting for admission in it.
+        admission_steps=0.0 if apart else runtime.admission_steps,
         runtime=runtime,
         compute_format=pool.precision.compute,
         peak_flop_per_s=getattr(steps, "peak_flop_per_s", float("nan"))

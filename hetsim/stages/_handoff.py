@@ -167,8 +167,9 @@ class Handoff:
         self, now: float, rid: int, part: int, before: str, after: str, event: Any
     ) -> None:
         """Write a row of the ownership table."""
-        code = self._codes.get((part, before, after))
-        if code is None:
+        try:
+            code = self._codes[part, before, after]
+        except KeyError:
             code = self._code(part, before, after, event)
         self.moves(pack_move(now, rid, code))
 
@@ -296,7 +297,8 @@ class Handoff:
             self.world.end(seq, DONE)
             return
         instance.join(seq, now)
-        self.target.rearm(instance)
+        if instance.next_s != instance.wake_s:
+            self.target.rearm(instance)
 
     def _recompute(self, seq: Seq, instruction: Any) -> None:
         """Compute the prompt on D, in the blocks that are reserved there."""
@@ -433,7 +435,8 @@ class Handoff:
         if seq.held is not None:
             instance: Instance = seq.source
             instance.drop(seq, now)
-            self.source.rearm(instance)
+            if instance.next_s != instance.wake_s:
+                self.source.rearm(instance)
 
     def _free_target(self, seq: Seq, now: float) -> None:
         if seq.dst_rank is not None:

@@ -74,11 +74,12 @@ class PoolStage:
     def submit(self, seq: Seq) -> None:
         """Let a request in: to the shared queue, or to an instance of the router's choice."""
         now = self.engine._now
-        if self._is_full():
+        plan = self.plan
+        if plan.queue_limit is not None and self._is_full(plan.queue_limit):
             self.world.end(seq, REJECTED, "queue_full")
             return
-        if self.plan.queue_timeout_s is not None:
-            self._watch(seq, now + self.plan.queue_timeout_s)
+        if plan.queue_timeout_s is not None:
+            self._watch(seq, now + plan.queue_timeout_s)
         if self.shared is not None:
             self.shared.append(seq)
             self._pull_all()
@@ -87,7 +88,7 @@ class PoolStage:
         if instance is None:
             self.world.end(seq, REJECTED, "prefill_crash")
             return
-        delay_s = self.plan.admission_steps * instance.step_s
+        delay_s = plan.admission_steps * instance.step_s
         if delay_s > 0.0:
             # A busy scheduler looks for new requests only every so many steps.
             self.engine.call_at(now + delay_s, lambda: self.put(instance, seq))
@@ -100,7 +101,8 @@ class PoolStage:
             self._move(seq)
             return
         instance.submit(seq, self.engine._now)
-        self.rearm(instance)
+        if instance.next_s != instance.wake_s:
+            self.rearm(instance)
 
     def _move(self, seq: Seq) -> None:
         instance = self.route(seq)
@@ -109,10 +111,7 @@ class PoolStage:
         else:
             self.put(instance, seq)
 
-    def _is_full(self) -> bool:
-        limit = self.plan.queue_limit
-        if limit is None:
-            return False
+    def _is_full(self, limit: int) -> bool:
         waiting = sum(len(rank.waiting) for i in self.alive for rank in i.ranks)
         if self.shared is not None:
             waiting += len(self.shared)
@@ -188,8 +187,9 @@ class PoolStage:
 
     def ask(self, instance: Instance, seq: Seq) -> None:
         """Queue for blocks on ``instance``; ``on_credit`` is called when they are granted."""
-        self.credit[instance.index].append(seq)
-        if len(self.credit[instance.index]) == 1:
+        queue = self.credit[instance.index]
+        queue.append(seq)
+        if len(queue) == 1:
             self.grant(instance)
 
     def grant(self, instance: Instance) -> None:
@@ -206,7 +206,8 @@ class PoolStage:
             queue.popleft()
             seq.reserved_s = now
             self.on_credit(seq)
-        self.rearm(instance)
+        if instance.next_s != instance.wake_s:
+            self.rearm(instance)
 
     # -- waiting too long --------------------------------------------------------------------
 

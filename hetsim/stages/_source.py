@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
+from heapq import heappush
+from typing import Any
 
+from hetsim.engine import NORMAL, Signal
 from hetsim.serving import Seq
 from hetsim.stages._world import REJECTED, World
 from hetsim.workload import ClosedLoop, RequestTable, Turn
@@ -59,15 +62,18 @@ class OpenSource(_Door):
         self.count = len(table)
         self.declared = int(table.osl.max()) if self.count else 0
         world.osl = array("i", table.osl.tobytes())
+        self._hashed = bool(self.stride and table.has_hashes)
+        self._sessions = table.session
         self._row = 0
         self._block: list[tuple[float, int, int]] = []
         self._base = 0
+        self._signal = Signal(self._arrive)
 
     def start(self) -> None:
         """Put the first arrival on the clock."""
         if self.count:
             self._load()
-            self.world.engine.call_at(self._block[0][0] + self.overhead_s, self._arrive)
+            self.world.engine.put(self._signal, self._block[0][0] + self.overhead_s)
 
     def _load(self) -> None:
         # A block of rows at a time becomes Python numbers: fast to read, and bounded in memory.
@@ -83,20 +89,23 @@ class OpenSource(_Door):
             )
         )
 
-    def _arrive(self) -> None:
+    def _arrive(self, _: Any) -> None:
         row = self._row
-        arrival_s, isl, osl = self._block[row - self._base]
-        hashed = self.stride and self.table.has_hashes
-        keys = self.keys(self.table.hashes(row)) if hashed else []
+        base, block = self._base, self._block
+        arrival_s, isl, osl = block[row - base]
+        keys = self.keys(self.table.hashes(row)) if self._hashed else []
         seq = Seq(row, arrival_s, isl, self.declared, keys)
-        if self.table.session is not None:
-            seq.user = int(self.table.session[row])
+        if self._sessions is not None:
+            seq.user = int(self._sessions[row])
         self._row = row = row + 1
         if row < self.count:
-            if row - self._base == len(self._block):
+            if row - base == len(block):
                 self._load()
-            at_s = self._block[row - self._base][0] + self.overhead_s
-            self.world.engine.call_at(at_s, self._arrive)
+                base, block = self._base, self._block
+            engine = self.world.engine
+            # Arrivals are in order, so the next one is not in the past.
+            at_s = block[row - base][0] + self.overhead_s
+            heappush(engine.queue, (at_s, NORMAL, next(engine.order), self._signal))
         self.enter(seq, isl + osl)
 
 

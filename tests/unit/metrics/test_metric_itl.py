@@ -117,6 +117,23 @@ def test_prefill_steps_have_no_gaps_and_warm_up_is_left_out(make: Any) -> None:
     assert (late.total, run_quantile(late, 0.5)) == (1, 3.0)
 
 
+def test_quantiles_of_many_runs_equal_the_expansion() -> None:
+    """Enough runs that those which lie wholly below or above are set aside on the way."""
+    draws = np.random.default_rng(5)
+    first = draws.gamma(2.0, 0.01, 500).round(5)
+    slope = draws.choice([0.0, 1e-5, 2e-4], 500)
+    count, weight = draws.integers(1, 9, 500), draws.integers(1, 5, 500)
+    values = np.sort(
+        np.concatenate(
+            [np.repeat(first[i] + np.arange(count[i]) * slope[i], weight[i]) for i in range(500)]
+        )
+    )
+    runs = Runs(first, slope, count.astype(float), weight.astype(float))
+    for share in (0.01, 0.5, 0.9, 0.99, 0.999, 1.0):
+        wanted = values[int(np.ceil(share * len(values) - 1e-9)) - 1]
+        assert run_quantile(runs, share) == pytest.approx(wanted, rel=1e-12)
+
+
 def test_a_quantile_of_equal_values_is_that_value() -> None:
     ones = np.ones(3)
     runs = Runs(0.1 * ones, 0.0 * ones, 1e6 * ones, ones)

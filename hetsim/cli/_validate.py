@@ -1,0 +1,42 @@
+"""``hetsim validate``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from hetsim.cli._app import app
+from hetsim.cli._options import Json
+
+__all__ = ["validate"]
+
+
+@app.command()
+def validate(
+    tables: Annotated[
+        list[str], typer.Argument(metavar="TABLE.csv...", help="Tables of measured results.")
+    ],
+    out: Annotated[
+        Optional[str],  # noqa: UP045 - typer reads it at run time
+        typer.Option(metavar="DIR", help="Write the report and every row; else only print."),
+    ] = None,
+    json: Json = False,
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    every: Annotated[int, typer.Option(min=1, help="Only each n-th row, for a quick look.")] = 1,
+) -> None:
+    """Simulate measured results row by row and print how far off the figures are."""
+    from hetsim.validate import validate as check
+
+    report = check(tables, workers=workers, every=every, progress=_note)
+    print(report.to_json() if json else report.to_text())
+    if out is not None:
+        for path in report.write(Path(out)):
+            print(f"wrote {path}", file=sys.stderr)
+
+
+def _note(done: int, total: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done} of {total} rows", end="" if done < total else "\n", file=sys.stderr)
