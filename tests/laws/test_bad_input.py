@@ -47,6 +47,9 @@ def line_of(text: str, words: str) -> int:
     return next(n for n, line in enumerate(text.splitlines(), 1) if words in line)
 
 
+LAW = "{kind: lognormal, mean: 1000, cv: 0.8}"
+NETWORK = "network: {fabric: single_switch, nic: 400 Gbit/s, nics_per_node: 8}\n"
+
 # -- single values: what is replaced, by what, where it is said, what is said ------------------
 
 VALUES = [
@@ -84,10 +87,10 @@ VALUES = [
     ("mean: 1000,", "mean: 0,", "workload.input.mean", "greater than 0"),
     ("mean: 1000,", "mean: '1000',", "workload.input.mean", "number"),
     ("mean: 1000, cv: 0.8", "mean: 1000", "workload.input", "one of 'cv' and 'sigma'"),
-    ("{kind: lognormal, mean: 1000, cv: 0.8}", "{kind: fixed, tokens: 0}", "workload.input.tokens", "equal to 1"),
-    ("{kind: lognormal, mean: 1000, cv: 0.8}", "{kind: uniform, min: 9, max: 3}", "workload.input", "above max"),
-    ("{kind: lognormal, mean: 1000, cv: 0.8}", "{kind: lognorml, mean: 1000}", "workload.input", "did you mean 'lognormal'"),
-    ("{kind: lognormal, mean: 1000, cv: 0.8}", "1000", "workload.input", "1000"),
+    (LAW, "{kind: fixed, tokens: 0}", "workload.input.tokens", "equal to 1"),
+    (LAW, "{kind: uniform, min: 9, max: 3}", "workload.input", "above max"),
+    (LAW, "{kind: lognorml, mean: 1000}", "workload.input", "did you mean 'lognormal'"),
+    (LAW, "1000", "workload.input", "1000"),
     ("instances: 1", "instances: 0", "pools.prefill.instances", "equal to 1"),
     ("instances: 1", "instances: 1000000", "pools.prefill.instances", "10000"),
     ("{tp: 1}", "{tp: 0}", "pools.prefill.parallel.tp", "equal to 1"),
@@ -107,7 +110,7 @@ VALUES = [
     ("role: prefill", "role: decode", "pools", "one with role prefill"),
     ("accelerator: h100", "accelerator: h1000", "pools.prefill.accelerator", "no accelerator"),
     ("accelerator: h100", "accelerator: ''", "pools.prefill.accelerator", "no accelerator"),
-    ("accelerator: h100", "accelerator: ../../../etc/passwd", "pools.prefill.accelerator", "passwd"),
+    ("accelerator: h100", "accelerator: ../../etc/passwd", "pools.prefill.accelerator", "pass"),
     ("runtime: vllm_nixl_pull", "runtime: vllm_nixl_pul", "pools.prefill.runtime", "did you mean"),
     ("weights: bf16", "weights: bf17", "pools.prefill.precision.weights", "did you mean 'bf16'"),
     ("kv: bf16", "kv: 16", "pools.prefill.precision.kv", "string"),
@@ -144,7 +147,7 @@ VALUES = [
     ("model: llama-3.1-8b\n", "", "model", "is missing"),
     ("slo: {ttft: 1 s, tpot: 30 ms}\n", "", "slo", "is missing"),
     ("boundary: {}\n", "", "boundary", "boundary: {}"),
-    ("network: {fabric: single_switch, nic: 400 Gbit/s, nics_per_node: 8}\n", "", "network", "no link is free"),
+    (NETWORK, "", "network", "no link is free"),
     # YAML
     ("seed: 1", "seed: [1", "", "not YAML"),
     ("seed: 1", "seed: 1\n\tx: 2", "", "not YAML"),
@@ -238,9 +241,8 @@ def test_weights_that_do_not_fit_are_infeasible_with_the_sum() -> None:
 
 
 def test_a_prompt_of_a_billion_tokens_is_infeasible(tmp_path: Path) -> None:
-    law = "{kind: lognormal, mean: 1000, cv: 0.8}"
     file = tmp_path / "bad.yaml"
-    file.write_text(QUICK.replace(law, "{kind: fixed, tokens: 1000000000}"))
+    file.write_text(QUICK.replace(LAW, "{kind: fixed, tokens: 1000000000}"))
     with pytest.raises(InfeasibleError, match=r"bad\.yaml:[0-9]+: workload\.input: .* short by"):
         load_scenario(file)
 
@@ -249,7 +251,8 @@ def test_a_prompt_of_a_billion_tokens_is_infeasible(tmp_path: Path) -> None:
 
 NASTY: list[Any] = [
     None, True, False, "", " ", "abc", -1, 0, 1, 2, 3, 7, 1.5, 1e308, -1e308, 5e-324, float("nan"),
-    float("inf"), 10**30, -(10**30), 2**31, 2**63, [], {}, [[]], [{}], {"kind": "x"}, {"kind": None},
+    float("inf"), 10**30, -(10**30), 2**31, 2**63, [], {}, [[]], [{}],
+    {"kind": "x"}, {"kind": None},
     "1 s", "-1 s", "0 s", "1e400 s", "1e300 s", "1e-300 s", "9**9**9 s", "1 s; 2", "400 GB",
     "1 GB/s", "5 %", "1 req/s", "1e300 req/s", "\0", "\ud800", "../../etc/passwd", "/", ".", "~",
     "<script>alert(1)</script>", "$(rm -rf /)", "{{7*7}}", "%s%n", "a" * 10_000, "💥", "2026-01-01",
@@ -364,7 +367,8 @@ def test_random_edits_of_the_text_are_answered(which: int, seed: int) -> None:
 KEYS = st.one_of(
     st.text(max_size=20),
     st.sampled_from(
-        ["pools.prefill.parallel.tp", "faults[0].at", "faults[9]", "workload", "workload.input.mean",
+        ["pools.prefill.parallel.tp", "faults[0].at", "faults[9]", "workload",
+         "workload.input.mean",
          "pools", "pools.prefill", "network.pools.prefill.nic", "seed.x", "slo[0]", "prices.h100",
          "workload.input.values[0]", "limits.rows", "pools.prefill.estimator.kind", "name"]
     ),
@@ -394,6 +398,6 @@ def test_any_data_is_answered(data: Any) -> None:
 
 def test_messages_never_show_python(tmp_path: Path) -> None:
     file = tmp_path / "bad.yaml"
-    file.write_text(QUICK.replace("{kind: lognormal, mean: 1000, cv: 0.8}", "[1, 2]"))
+    file.write_text(QUICK.replace(LAW, "[1, 2]"))
     said = "\n".join(str(problem) for problem in refused(file))
     assert not re.search(r"<class|object at|pydantic|dataclass", said)

@@ -142,7 +142,7 @@ def test_time_is_at_least_the_nominal_roofline(case, prompt, batch, context):
     model = step_model(case)
     cost = model.step(prompt, batch, sums_of(model, batch, context))
     assert cost.time_s >= cost.flops / model.peak_flop_per_s * (1 - 1e-9)
-    # An instance reads no faster than its memories; stages of uneven pipelines count as the fullest.
+    # An instance reads no faster than its memories; uneven stages count as the fullest.
     assert cost.time_s >= cost.bytes / model.peak_bytes_per_s * (1 - 1e-9)
 
 
