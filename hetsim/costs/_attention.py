@@ -50,15 +50,16 @@ class AttentionOp:
     Decode: ``t0 + batch * sequence_s + sum(slope * context)``, with the smooth maximum taken on
     the coefficients, so that the time is affine in context at a fixed batch.
 
-    Prompts: ``t0 + norm_p(bytes / (bw e_m), f (sum W + q0/h max(W/new)) / (peak e_c))`` with the
-    work of a chunk ``W = flops + new s0/2`` times the FLOPs of one context token, which for a
-    prompt without past is the familiar factor ``1 + s0/s``; ``q0`` is what too few query rows
-    lose, ``f`` the factor of the head size. Bytes: queries and outputs, and the KV of the context.
+    Prompts: ``t0 + norm_p(bytes / (bw e_m), f (flops + lost) / (peak e_c))``. ``lost`` is in FLOPs
+    of one context token: ``new s0/2``, which for a prompt without past is the familiar factor
+    ``1 + s0/s``, and ``q0/h`` mean queries of the deepest chunk, for too few query rows. ``f`` is
+    the factor of the head size. Bytes: queries and outputs, and the KV of the context.
     """
 
     __slots__ = (
         "_bytes_new",
         "_bytes_past",
+        "_flops_each",
         "_kind",
         "_limit",
         "_lost",
@@ -131,7 +132,10 @@ class AttentionOp:
         self._s_per_byte = 1.0 / (bandwidth * prefill.e_m)
         self._p = prefill.p
         self._rows = prefill.q0 / heads if heads else 0.0
-        self._lost = 0.5 * prefill.s0_tokens * self._kind.prefill_flops(1, 0, self._tp)
+        # A linear layer reads no context, so that nothing is lost per context token.
+        reads = self._kind.decode_kv_elements_per_context_token(self._tp) > 0.0
+        self._flops_each = self._kind.prefill_flops(1, 0, self._tp) if reads else 0.0
+        self._lost = 0.5 * prefill.s0_tokens * self._flops_each
 
     def _set_sequence(
         self, attention: Attention, decode: Parameters, peak: float, bandwidth: float
@@ -187,16 +191,19 @@ class AttentionOp:
 
     def prompts(self, chunks: Sequence[Chunk]) -> tuple[float, float]:
         """Return seconds (without t0) and FLOP of prompt chunks in one layer."""
-        flops = work = deepest = moved = 0.0
+        flops = deepest = moved = 0.0
+        tokens = 0
         limit, flop_of, tp = self._limit, self._kind.prefill_flops, self._tp
         for new, past in chunks:
-            done = flop_of(new, past, tp)
-            each = done + new * self._lost
-            flops += done
-            work += each
-            if each > deepest * new:
-                deepest = each / new
-            read = past if limit is None or past < limit else limit
+            flops += flop_of(new, past, tp)
+            tokens += new
+            read, depth = past, past + 0.5 * (new + 1)
+            if limit is not None:
+                read, depth = min(read, limit), min(depth, limit)
+            if depth > deepest:
+                deepest = depth
             moved += self._bytes_new * new + self._bytes_past * read
-        compute = (work + self._rows * deepest) * self._s_per_flop
+        # Too few query rows cost as much as the deepest chunk's mean query.
+        few = self._rows * (deepest * self._flops_each + self._lost)
+        compute = (flops + tokens * self._lost + few) * self._s_per_flop
         return smooth_max(compute, moved * self._s_per_byte, self._p), flops

@@ -32,33 +32,46 @@ def explain(
     Under attention DP the load is dealt evenly, as :meth:`StepModel.step` does.
     """
     overheads = model.overheads
-    loads = model.deal(chunks, batch, context_sums) if model.dp > 1 else None
-    loads = loads or (RankLoad(tuple(chunks), batch, tuple(context_sums)),)
+    loads: Sequence[RankLoad] = (RankLoad(tuple(chunks), batch, tuple(context_sums)),)
+    if model.dp > 1:
+        loads = model.deal(chunks, batch, context_sums)
     down, up = overheads.kernel_scale_decode, overheads.kernel_scale_prefill
-    if not chunks:
-        rows = _scaled(_slowest(model, loads), down)
-    else:
-        rows = _scaled(_slowest(model, loads), up)
-        alone = tuple(RankLoad((), load.batch, load.context_sums) for load in loads)
-        if down > up and batch:
-            # The decodes of a mixed step pay their own scale.
-            for name, row in _slowest(model, alone).items():
-                old = rows[name]
-                rows[name] = replace(old, time_s=old.time_s + (down - up) * row.time_s)
-    return [*rows.values(), *_host(model, loads)]
+    rows = _slowest(model, loads, up if chunks else down, host=True)
+    if chunks and batch and down > up:
+        # The decodes of a mixed step pay their own scale.
+        alone = [RankLoad((), load.batch, load.context_sums) for load in loads]
+        for name, row in _slowest(model, alone, down - up, host=False).items():
+            old = rows.get(name)
+            rows[name] = replace(old, time_s=old.time_s + row.time_s) if old else row
+    return list(rows.values())
 
 
-def _host(model: StepModel, loads: Sequence[RankLoad]) -> list[OperatorCost]:
-    overheads = model.overheads
-    sequences = max(len(load.chunks) + load.batch for load in loads)
-    if not sequences:
-        return []
-    parts = [
-        ("host_step", 1, overheads.host_step_s),
+def _slowest(model: StepModel, loads: Sequence[RankLoad], scale: float, *, host: bool) -> Rows:
+    """Return scaled rows of the slowest rank, with what all ranks share."""
+    if not any(load.chunks or load.batch for load in loads):
+        return {}
+    passes = model.passes(max(len(load.chunks) + load.batch for load in loads))
+    ranks = []
+    for load in loads:
+        rows = _rank_rows(model, load, passes)
+        rows = {name: replace(row, time_s=row.time_s * scale) for name, row in rows.items()}
+        ranks.append({**rows, **(_host_rows(model, load, passes) if host else {})})
+    rows = max(ranks, key=lambda found: sum(row.time_s for row in found.values()))
+    tokens = sum(sum(new for new, _ in load.chunks) + load.batch for load in loads)
+    for op in model.sums.stage.shared:
+        row = _token_row(model, op, tokens / passes)
+        _put(rows, replace(row, time_s=row.time_s * scale))
+    return rows
+
+
+def _host_rows(model: StepModel, load: RankLoad, passes: int) -> Rows:
+    overheads, sequences = model.overheads, len(load.chunks) + load.batch
+    parts = (
+        ("host_step", passes, overheads.host_step_s * passes),
         ("host_sequences", sequences, overheads.host_per_sequence_s * sequences),
-    ]
-    return [
-        OperatorCost(
+    )
+    return {
+        name: OperatorCost(
             name=name,
             kind="host",
             count=count,
@@ -71,25 +84,7 @@ def _host(model: StepModel, loads: Sequence[RankLoad]) -> list[OperatorCost]:
             source="runtime preset",
         )
         for name, count, time_s in parts
-    ]
-
-
-def _scaled(rows: Rows, scale: float) -> Rows:
-    return {name: replace(row, time_s=row.time_s * scale) for name, row in rows.items()}
-
-
-def _slowest(model: StepModel, loads: Sequence[RankLoad]) -> Rows:
-    """Return unscaled rows of the slowest rank, with what all ranks share."""
-    passes = model.passes(max(len(load.chunks) + load.batch for load in loads))
-    if not any(load.chunks or load.batch for load in loads):
-        return {}
-    # Even deals differ by one sequence, whose chunk decides: compare the ranks' totals.
-    ranks = [_rank_rows(model, load, passes) for load in loads]
-    rows = max(ranks, key=lambda found: sum(row.time_s for row in found.values()))
-    tokens = sum(sum(new for new, _ in load.chunks) + load.batch for load in loads)
-    for op in model.sums.stage.shared:
-        _put(rows, _token_row(model, op, tokens / passes))
-    return rows
+    }
 
 
 def _rank_rows(model: StepModel, load: RankLoad, passes: int) -> Rows:
@@ -118,16 +113,16 @@ def _put(rows: Rows, row: OperatorCost) -> None:
 
 
 def _token_row(model: StepModel, op: TokenOp, tokens: float) -> OperatorCost:
-    found = op.evaluate(tokens)
+    time_s, bound, flops, moved, _ = op.evaluate(tokens)
     times = op.count * model.layout.pp
     return OperatorCost(
         name=op.name,
         kind=op.kind,
         count=op.count,
-        flops=op.count * found.flops,
-        bytes=op.count * found.bytes,
-        time_s=times * found.time_s,
-        bound_by=BOUNDS[found.bound],
+        flops=op.count * flops,
+        bytes=op.count * moved,
+        time_s=times * time_s,
+        bound_by=BOUNDS[bound],
         format=op.format,
         grade=op.grade,
         source=op.source,

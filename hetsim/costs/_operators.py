@@ -13,14 +13,9 @@ __all__ = ["BOUNDS", "Evaluation", "GemmOp", "GroupedOp", "LinkOp", "Roof", "Tok
 BOUNDS = ("compute", "memory", "link", "latency", "host")
 
 
-class Evaluation(NamedTuple):
-    """One operator, once, on one device. ``weights`` are the bytes of weights among ``bytes``."""
-
-    time_s: float
-    bound: int
-    flops: float
-    bytes: float
-    weights: float
+Evaluation = tuple[float, int, float, float, float]
+"""One operator, once, on one device: seconds, index into ``BOUNDS``, FLOPs, bytes, and the weights
+among the bytes. A plain tuple, since it is made for every operator of every new step."""
 
 
 class Roof(NamedTuple):
@@ -34,7 +29,7 @@ class Roof(NamedTuple):
     floor_scale: float
 
 
-_NOTHING = Evaluation(0.0, 3, 0.0, 0.0, 0.0)
+_NOTHING: Evaluation = (0.0, 3, 0.0, 0.0, 0.0)
 
 
 class TokenOp:
@@ -113,18 +108,20 @@ class GemmOp(TokenOp):
         compute = (tokens + self.m0) * self.s_per_row
         moved = self.base_bytes + self.row_bytes * tokens
         memory = moved * self.s_per_byte
+        if compute > memory:
+            largest, other, bound = compute, memory, 0
+        else:
+            largest, other, bound = memory, compute, 1
         p, walk = self.p, self.walk
-        largest = compute if compute > memory else memory
-        bound = 0 if compute > memory else 1
         if walk > largest:
-            largest, bound = walk, 3
-        total = (compute / largest) ** p + (memory / largest) ** p
+            largest, walk, bound = walk, largest, 3
+        total = 1.0 + (other / largest) ** p
         if walk > 0.0:
             total += (walk / largest) ** p
         body = largest * total ** (1.0 / p)
         if self.t0 > body:
             bound = 3
-        return Evaluation(self.t0 + body, bound, self.flops * tokens, moved, self.base_bytes)
+        return (self.t0 + body, bound, self.flops * tokens, moved, self.base_bytes)
 
 
 class GroupedOp(GemmOp):
@@ -175,7 +172,7 @@ class GroupedOp(GemmOp):
         body = smooth_max(compute, memory, self.p)
         fixed = self.t0 + tokens * self.s_per_token
         bound = 3 if fixed > body else (0 if compute > memory else 1)
-        return Evaluation(fixed + body, bound, self.flops * rows, moved, weights)
+        return (fixed + body, bound, self.flops * rows, moved, weights)
 
 
 class TrafficOp(TokenOp):
@@ -207,7 +204,7 @@ class TrafficOp(TokenOp):
             return _NOTHING
         moved = self.bytes_per_token * tokens
         body = moved * self.s_per_byte
-        return Evaluation(self.t0 + body, 3 if self.t0 > body else 1, 0.0, moved, 0.0)
+        return (self.t0 + body, 3 if self.t0 > body else 1, 0.0, moved, 0.0)
 
 
 class LinkOp(TokenOp):
@@ -236,4 +233,4 @@ class LinkOp(TokenOp):
             return _NOTHING
         moved = self.bytes_per_token * tokens
         time_s, floor = min((t0 + moved * slope, t0) for t0, slope in self.pieces)
-        return Evaluation(time_s, 3 if 2.0 * floor > time_s else 2, 0.0, 0.0, 0.0)
+        return (time_s, 3 if 2.0 * floor > time_s else 2, 0.0, 0.0, 0.0)

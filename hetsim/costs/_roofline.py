@@ -81,7 +81,7 @@ def expected_ranks(ranks: int, top_k: float) -> float:
     >>> expected_ranks(1, 8), expected_ranks(2, 1)
     (0.0, 0.5)
     """
-    return (ranks - 1) * (1.0 - (1.0 - 1.0 / ranks) ** top_k)
+    return (ranks - 1) * (1.0 - float((1.0 - 1.0 / ranks) ** top_k))
 
 
 def head_factor(head_64: float, head_256: float, head_dim: float) -> float:

@@ -11,7 +11,7 @@ from hetsim.costs._types import Chunk
 
 __all__ = ["Attended", "Part", "StageSums", "added", "remember"]
 
-_CACHE = 4096
+_CACHE = 16384
 """Entries that a cache holds before it is emptied: rebuilding costs microseconds each."""
 
 
@@ -21,6 +21,9 @@ class Part(NamedTuple):
     time_s: float
     weights: float
     buckets: tuple[float, ...]
+
+
+_NOTHING = Part(0.0, 0.0, (0.0,) * len(BOUNDS))
 
 
 class Attended(NamedTuple):
@@ -35,33 +38,54 @@ class Attended(NamedTuple):
 class StageSums:
     """Adds up the operators of a stage; holds caches, decides nothing."""
 
-    __slots__ = ("_rank_parts", "_shared_parts", "attention", "slopes", "stage", "windows")
+    __slots__ = (
+        "_head_parts",
+        "_rank_parts",
+        "_shared_parts",
+        "attention",
+        "slopes",
+        "stage",
+        "windows",
+    )
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.attention = stage.attention
         self.windows = stage.windows
         self.slopes = _slopes(stage)
-        self._rank_parts: dict[tuple[float, float], Part] = {}
+        self._rank_parts: dict[float, Part] = {}
+        self._head_parts: dict[float, Part] = {}
         self._shared_parts: dict[float, Part] = {}
 
-    def rank_part(self, tokens: float, logits: float) -> Part:
-        """Return what depends on the tokens and the rows of logits of one DP rank."""
-        key = (tokens, logits)
-        part = self._rank_parts.get(key)
+    def rank_part(self, tokens: float) -> Part:
+        """Return what depends on the tokens of one DP rank."""
+        part = self._rank_parts.get(tokens)
         if part is None:
-            head = _total(self.stage.logits, logits)
-            body = _total(self.stage.rank, tokens)
-            part = Part(
-                body.time_s + head.time_s,
-                body.weights + head.weights,
-                added(body.buckets, head.buckets),
-            )
-            remember(self._rank_parts, key, part)
+            part = _total(self.stage.rank, tokens)
+            remember(self._rank_parts, tokens, part)
         return part
+
+    def head_part(self, logits: float) -> Part:
+        """Return what depends on the rows of logits of one DP rank: head and sampling."""
+        part = self._head_parts.get(logits)
+        if part is None:
+            part = _total(self.stage.logits, logits)
+            remember(self._head_parts, logits, part)
+        return part
+
+    def own_part(self, tokens: float, logits: float) -> Part:
+        """Return :meth:`rank_part` and :meth:`head_part` together."""
+        body, head = self.rank_part(tokens), self.head_part(logits)
+        return Part(
+            body.time_s + head.time_s,
+            body.weights + head.weights,
+            added(body.buckets, head.buckets),
+        )
 
     def shared_part(self, tokens: float) -> Part:
         """Return what depends on the tokens of all DP ranks: routed experts and their exchange."""
+        if not self.stage.shared:
+            return _NOTHING
         part = self._shared_parts.get(tokens)
         if part is None:
             part = _total(self.stage.shared, tokens)
@@ -110,11 +134,12 @@ def _total(ops: tuple[TokenOp, ...], tokens: float) -> Part:
     time_s = weights = 0.0
     buckets = [0.0] * len(BOUNDS)
     for op in ops:
-        found = op.evaluate(tokens)
-        spent = op.count * found.time_s
+        each, bound, _, _, read = op.evaluate(tokens)
+        count = op.count
+        spent = count * each
         time_s += spent
-        weights += op.count * found.weights
-        buckets[found.bound] += spent
+        weights += count * read
+        buckets[bound] += spent
     return Part(time_s, weights, tuple(buckets))
 
 

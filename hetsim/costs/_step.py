@@ -42,7 +42,8 @@ class StepModel:
 
     A pure decode step costs ``kernel_scale_decode`` times its kernels. One with prompt chunks
     costs ``kernel_scale_prefill`` times all of them, plus what its decodes alone would pay beyond
-    that scale, so that adding a token never makes a step faster. Host time is added, not hidden.
+    that scale, so that adding a token never makes a step faster. Host time is added, not hidden:
+    once per microbatch, and per sequence.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class StepModel:
         self.kv_bytes_by_window = memory.kv_bytes
         self.state_bytes_per_sequence = memory.state_bytes
         self._points: dict[int, DecodePoint] = {}
+        self._prompts: dict[Chunk, StepCost] = {}
         self._rank_points: dict[tuple[int, int], DecodePoint] = {}
         self._rank_devices = layout.tp * layout.pp
         self._excess = max(0.0, overheads.kernel_scale_decode - overheads.kernel_scale_prefill)
@@ -103,7 +105,7 @@ class StepModel:
         buckets = added(self._rank_buckets(rank, passes), [scale * v for v in shared.buckets])
         return DecodePoint(
             scale * shared.time_s + own.const_s,
-            tuple([slope / dp for slope in own.slopes_s]),
+            tuple([slope * rank / batch for slope in own.slopes_s]),
             flops + own.flops_const * dp,
             own.flops_slopes,
             moved + own.bytes_const * dp,
@@ -145,10 +147,10 @@ class StepModel:
     def _new_rank_point(self, batch: int, passes: int) -> DecodePoint:
         overheads, pp, devices = self.overheads, self.layout.pp, self._rank_devices
         micro = ceil(batch / passes)
-        part, attended = self.sums.rank_part(micro, micro), self.sums.decodes(micro)
+        part, attended = self.sums.own_part(micro, micro), self.sums.decodes(micro)
         scale = overheads.kernel_scale_decode * pp
         kernels = scale * (part.time_s + attended.fixed_s + attended.work_s)
-        host = overheads.host_step_s + overheads.host_per_sequence_s * batch
+        host = overheads.host_step_s * passes + overheads.host_per_sequence_s * batch
         seconds, flops, moved = self.sums.slopes
         return DecodePoint(
             kernels + host,
@@ -165,10 +167,11 @@ class StepModel:
         micro = ceil(batch / passes)
         attended = self.sums.decodes(micro)
         scale = self.overheads.kernel_scale_decode * self.layout.pp
-        buckets = [scale * value for value in self.sums.rank_part(micro, micro).buckets]
+        buckets = [scale * value for value in self.sums.own_part(micro, micro).buckets]
         buckets[1] += scale * attended.work_s
         buckets[3] += scale * attended.fixed_s
-        buckets[4] += self.overheads.host_step_s + self.overheads.host_per_sequence_s * batch
+        host, each = self.overheads.host_step_s, self.overheads.host_per_sequence_s
+        buckets[4] += host * passes + each * batch
         return buckets
 
     def step(self, chunks: Sequence[Chunk], batch: int, context_sums: Sequence[float]) -> StepCost:
@@ -182,7 +185,19 @@ class StepModel:
             return self._decode_step(batch, context_sums)
         if self.dp > 1:
             return self.step_ranks(self.deal(chunks, batch, context_sums))
+        if not batch and len(chunks) == 1 and not any(context_sums):
+            return self._prompt(chunks[0], context_sums)
         return self._mixed(((chunks, batch, context_sums),))
+
+    def _prompt(self, chunk: Chunk, none: Sequence[float]) -> StepCost:
+        """Return the cost of one prompt chunk alone: most steps of a prefill pool, remembered."""
+        new, past = chunk
+        key = (new, past)
+        cost = self._prompts.get(key)
+        if cost is None:
+            cost = self._mixed((((key,), 0, none),))
+            remember(self._prompts, key, cost)
+        return cost
 
     def _decode_step(self, batch: int, context_sums: Sequence[float]) -> StepCost:
         point = self.decode(batch)
@@ -199,13 +214,13 @@ class StepModel:
     ) -> tuple[RankLoad, ...]:
         """Return an even deal of a load over the DP ranks: chunks in turn, decodes by share."""
         dp = self.dp
-        shares = tuple([total / dp for total in context_sums])
-        return tuple(
-            [
-                RankLoad(tuple(chunks[rank::dp]), (batch + dp - 1 - rank) // dp, shares)
-                for rank in range(dp)
-            ]
-        )
+        loads = []
+        for rank in range(dp):
+            own = (batch + dp - 1 - rank) // dp
+            share = own / batch if batch else 0.0
+            sums = tuple([total * share for total in context_sums])
+            loads.append(RankLoad(tuple(chunks[rank::dp]), own, sums))
+        return tuple(loads)
 
     def step_ranks(self, loads: Sequence[RankLoad]) -> StepCost:
         """Return the cost of a step whose DP ranks carry ``loads``; the slowest rank counts."""
@@ -268,24 +283,24 @@ class StepModel:
         sequences, tokens = len(chunks) + batch, batch
         for new, _ in chunks:
             tokens += new
-        part = sums.rank_part(ceil(tokens / passes), ceil(sequences / passes))
+        body, head = sums.rank_part(ceil(tokens / passes)), sums.head_part(ceil(sequences / passes))
         prompts, decodes = sums.prompts(chunks), sums.decodes(ceil(batch / passes))
         seconds, slope_flops, slope_bytes = sums.slopes
         fixed = prompts.fixed_s * (1 if chunks else 0) + decodes.fixed_s
         work = (prompts.work_s + _dot(seconds, context_sums)) / passes + decodes.work_s
         scale = overheads.kernel_scale_prefill * pp
-        host = overheads.host_step_s + overheads.host_per_sequence_s * sequences
+        host = overheads.host_step_s * passes + overheads.host_per_sequence_s * sequences
         flops = prompts.flops + decodes.flops * passes + _dot(slope_flops, context_sums)
         moved = prompts.bytes + decodes.bytes * passes + _dot(slope_bytes, context_sums)
-        buckets = [scale * value for value in part.buckets]
+        buckets = [scale * (a + b) for a, b in zip(body.buckets, head.buckets, strict=True)]
         buckets[0] += scale * work
         buckets[3] += scale * fixed
         buckets[4] += host
         return _RankCost(
-            scale * (part.time_s + fixed + work) + host,
+            scale * (body.time_s + head.time_s + fixed + work) + host,
             tokens,
             flops * devices + self.model_flops.per_logit * sequences,
-            (moved + part.weights * passes) * devices,
+            (moved + (body.weights + head.weights) * passes) * devices,
             buckets,
         )
 
@@ -298,7 +313,7 @@ class StepModel:
         times = []
         for _, batch, context_sums in loads:
             micro = ceil(batch / passes)
-            part, attended = self.sums.rank_part(micro, micro), self.sums.decodes(micro)
+            part, attended = self.sums.own_part(micro, micro), self.sums.decodes(micro)
             read = _dot(self.sums.slopes[0], context_sums) / passes
             times.append(part.time_s + attended.fixed_s + attended.work_s + read)
         return pp * (self.sums.shared_part(sum(batches) / passes).time_s + max(times))

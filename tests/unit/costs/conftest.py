@@ -8,8 +8,16 @@ from typing import Any
 
 import pytest
 
-from hetsim.costs import Calibration, GroupLinks, Layout, Overheads, Parameters, Precision
-from hetsim.costs import StepModel, build_step_model
+from hetsim.costs import (
+    Calibration,
+    GroupLinks,
+    Layout,
+    Overheads,
+    Parameters,
+    Precision,
+    StepModel,
+    build_step_model,
+)
 from hetsim.costs._calibration import Layer
 from hetsim.hardware import Accelerator, get_accelerator
 from hetsim.model import Attention, LayerGroup, Mlp, Model

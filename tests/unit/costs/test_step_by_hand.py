@@ -8,7 +8,7 @@ from hetsim.costs import GroupLinks, Layout, Overheads, RankLoad
 from hetsim.errors import ScenarioError
 from hetsim.model import Attention, Mlp
 
-# hidden 64, 4 heads of 16, 2 KV heads: qkv 64 x 128, o 64 x 64; MLP gate_up 64 x 256, down 128 x 64.
+# Hidden 64, 4 heads of 16, 2 KV heads: qkv 64 x 128, o 64 x 64; gate_up 64 x 256, down 128 x 64.
 LAYER_WEIGHTS = 64 * 128 + 64 * 64 + 64 * 256 + 128 * 64
 HEAD_WEIGHTS = 64 * 100
 
@@ -59,6 +59,15 @@ def test_host_time_is_added_per_step_and_sequence(kit):
     chunks = ((8, 0), (8, 0))
     more = hosted.step(chunks, 1, (5.0,)).time_s - bare.step(chunks, 1, (5.0,)).time_s
     assert more == pytest.approx(1.75)
+
+
+def test_every_microbatch_has_its_host_time(kit):
+    hosted = replace(kit.overheads, host_step_s=1.0)
+    model = kit.build(kit.tiny(count=4), layout=Layout(pp=4), overheads=hosted)
+    bare = kit.build(kit.tiny(count=4), layout=Layout(pp=4))
+    for batch, microbatches in ((1, 1), (3, 3), (9, 4)):
+        more = model.decode(batch).const_s - bare.decode(batch).const_s
+        assert more == pytest.approx(microbatches)
 
 
 def test_mixed_step_scales_prompts_and_decodes_apart(kit):
@@ -193,6 +202,18 @@ def test_linear_attention_has_state_and_no_slope(kit):
     state = 2 * 2 * 1024 * 4  # read and written in two layers, per sequence
     more = model.decode(4).bytes_const - model.decode(3).bytes_const
     assert more == pytest.approx(state)
+
+
+def test_linear_prompts_cost_the_same_after_any_past(kit):
+    linear = Attention(
+        kind="linear", heads=4, head_dim=16, v_head_dim=16, in_features=256, state_elements=1024
+    )
+    calibration = kit.ideal(s0_tokens=1000.0, q0=5000.0)
+    model = kit.build(kit.tiny(attention=linear), calibration=calibration)
+    plain = kit.build(kit.tiny(attention=linear))
+    near = model.step(((64, 0),), 0, (0.0,)).time_s
+    assert model.step(((64, 90_000),), 0, (0.0,)).time_s == near
+    assert near == plain.step(((64, 0),), 0, (0.0,)).time_s
 
 
 def test_latent_kv_is_replicated_over_ranks(kit):
