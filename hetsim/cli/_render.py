@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from hetsim.cli._page import Page
@@ -22,6 +22,17 @@ _LATENCIES = (
 )
 
 
+_UNCERTAIN: tuple[tuple[str, str, Callable[[float], str]], ...] = (
+    ("TTFT p50", "ttft_s.p50", format_seconds),
+    ("TTFT p99", "ttft_s.p99", format_seconds),
+    ("TPOT p50", "tpot_s.p50", format_seconds),
+    ("TPOT p99", "tpot_s.p99", format_seconds),
+    ("SLO attainment", "slo_attainment", lambda value: f"{value:.1%}"),
+    ("goodput", "goodput_req_s", lambda value: f"{value:.3g} req/s"),
+    ("cost", "cost_usd_per_mtok", lambda value: f"{value:.3g} USD/Mtok"),
+)
+
+
 def print_summary(summary: Summary) -> None:
     """Print a summary: the answer first, then latencies, stages, the path of a request."""
     page = Page()
@@ -31,6 +42,7 @@ def print_summary(summary: Summary) -> None:
     _latencies(page, summary)
     _stages(page, summary)
     _path(page, summary)
+    _intervals(page, summary)
     page.items("capacity", [f"{name}: {line}" for name, line in summary["capacity"].items()])
     page.items("assumptions", summary["assumptions"])
     page.items("notes", [*summary["notes"], *_broken(summary)])
@@ -58,6 +70,20 @@ def _latencies(page: Page, summary: Summary) -> None:
         limit = slo.get(row[0])
         row.append(format_seconds(limit) if limit is not None else "")
     page.table("latency", ("", "mean", "p50", "p90", "p99", "SLO"), rows)
+
+
+def _intervals(page: Page, summary: Summary) -> None:
+    """Print the intervals that ``--uncertainty`` found, for the figures that people read first."""
+    found = summary.get("uncertainty")
+    if found is None:
+        return
+    rows = []
+    for title, key, text in _UNCERTAIN:
+        if key in found["intervals"]:
+            low, high = found["intervals"][key]
+            rows.append([title, text(low), text(high)])
+    title = f"calibration interval, 5 % to 95 % of {found['samples']} samples"
+    page.table(title, ("", "low", "high"), rows)
 
 
 def _stages(page: Page, summary: Summary) -> None:

@@ -36,6 +36,10 @@ def run(
     check_laws: Annotated[
         bool, typer.Option("--check-laws", help="Check the laws after every event (slow).")
     ] = False,
+    uncertainty: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, help="Run N sampled calibrations, and give intervals."),
+    ] = 0,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a run directory that exists.")
     ] = False,
@@ -45,14 +49,26 @@ def run(
     from hetsim.cli._render import print_capacity, print_summary
     from hetsim.scenario import load_scenario
 
-    extras = {"--out": out, "--plot": plot, "--stepwise": stepwise, "--check-laws": check_laws}
-    _refuse_clashes(find_rate, extras, plot=plot, out=out)
+    extras: dict[str, Any] = {
+        "--out": out,
+        "--plot": plot,
+        "--stepwise": stepwise,
+        "--check-laws": check_laws,
+    }
+    _refuse_clashes(find_rate, uncertainty, extras, plot=plot, out=out)
     loaded = load_scenario(scenario, sets=sets or (), workload_file=workload, seed=seed)
     if find_rate:
         from hetsim.run import find_capacity
 
         found = find_capacity(loaded, progress=note)
         print_json(found) if json else print_capacity(found)
+        return
+    if uncertainty:
+        from hetsim.run import with_uncertainty
+
+        with Progress() as progress:
+            sampled = with_uncertainty(loaded, uncertainty, progress).summary
+        print_json(sampled) if json else print_summary(sampled)
         return
     from hetsim.run import run as simulate
 
@@ -72,13 +88,18 @@ def run(
         note(f"written to {out}")
 
 
-def _refuse_clashes(find_rate: bool, extras: dict[str, Any], *, plot: bool, out: Any) -> None:
+def _refuse_clashes(
+    find_rate: bool, uncertainty: int, extras: dict[str, Any], *, plot: bool, out: Any
+) -> None:
     from hetsim.errors import Problem, ScenarioError
 
-    problems = []
-    if find_rate:
-        problems = [
-            Problem("does not go with --find-rate, which writes nothing", name)
+    problems: list[Problem] = []
+    if find_rate or uncertainty:
+        other = "--find-rate" if find_rate else "--uncertainty"
+        if find_rate and uncertainty:
+            problems.append(Problem("does not go with --find-rate", "--uncertainty"))
+        problems += [
+            Problem(f"does not go with {other}, which writes nothing", name)
             for name, given in extras.items()
             if given
         ]

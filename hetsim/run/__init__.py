@@ -24,6 +24,7 @@ from hetsim.run._limits import check_limits, estimate
 from hetsim.run._overview import draw_overview, overview_tables
 from hetsim.run._result import Result, headline, load_result, plain
 from hetsim.run._run import run, run_info, run_loaded, summarise_run
+from hetsim.run._uncertainty import with_uncertainty
 
 __all__ = [
     "Demand",
@@ -49,6 +50,7 @@ __all__ = [
     "run_loaded",
     "stage_bounds",
     "summarise_run",
+    "with_uncertainty",
     "worst_pool_grade",
 ]
 
