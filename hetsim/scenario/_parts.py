@@ -34,9 +34,12 @@ __all__ = [
 T = TypeVar("T")
 
 
-def _own_file(name: str, base_dir: str | Path, suffixes: tuple[str, ...]) -> Path | None:
-    """Return the path of a user's own file, if ``name`` is one rather than a shipped name."""
-    if "\0" in name or not (name.endswith(suffixes) or "/" in name):
+_YAML = (".yaml", ".yml")
+
+
+def _own_file(name: str, base_dir: str | Path) -> Path | None:
+    """Return the path of a user's own file or folder, if there is one of that name."""
+    if not name or "\0" in name:
         return None
     path = Path(base_dir) / name
     try:
@@ -47,19 +50,20 @@ def _own_file(name: str, base_dir: str | Path, suffixes: tuple[str, ...]) -> Pat
 
 def accelerator_of(name: str, base_dir: str | Path = ".") -> Accelerator:
     """Return the accelerator of that name, or of the profile at that path."""
-    own = _own_file(name, base_dir, (".yaml", ".yml"))
+    own = _own_file(name, base_dir) if name.endswith(_YAML) else None
     return load_accelerator_file(own) if own is not None else get_accelerator(name)
 
 
 def runtime_of(name: str, base_dir: str | Path = ".") -> Runtime:
     """Return the runtime preset of that name, or the one at that path."""
-    own = _own_file(name, base_dir, (".yaml", ".yml"))
+    own = _own_file(name, base_dir) if name.endswith(_YAML) else None
     return load_runtime_file(own) if own is not None else get_runtime(name)
 
 
 def model_of(name: str, base_dir: str | Path = ".") -> Model:
     """Return the model of that name, or of the configuration at that path."""
-    own = _own_file(name, base_dir, (".json", ".yaml", ".yml"))
+    is_path = "/" in name or name.endswith((".json", *_YAML))
+    own = _own_file(name, base_dir) if is_path else None
     return get_model(str(own)) if own is not None else get_model(name)
 
 

@@ -12,6 +12,7 @@ from hetsim.transfer import get_transfer_engine
 
 __all__ = ["RULES"]
 
+_MOST_NICS = 64
 _NETWORK = "{fabric: single_switch, nic: 400 Gbit/s, nics_per_node: 8}"
 _BOUNDARY = "'boundary: {}' takes all of it from the runtime"
 
@@ -63,9 +64,18 @@ def _spans(parts: Parts) -> Iterator[Problem]:
 
 def _ports(parts: Parts) -> Iterator[Problem]:
     network, pools = parts.scenario.network, parts.scenario.pools
-    for name in network.pools if network is not None else ():
+    if network is None:
+        return
+    stated = {"network": network, **{f"network.pools.{n}": own for n, own in network.pools.items()}}
+    for name in network.pools:
         if name not in pools:
             yield Problem(f"no such pool; {nearest(name, pools)}", f"network.pools.{name}")
+    for path, holder in stated.items():
+        nics = getattr(holder, "nics_per_node", None)
+        if nics is not None and nics > _MOST_NICS:
+            yield Problem(
+                f"is {nics:.6g}; a server has at most {_MOST_NICS}", f"{path}.nics_per_node"
+            )
 
 
 def _words(parts: Parts) -> Iterator[Problem]:

@@ -17,6 +17,7 @@ __all__ = ["RULES", "refuse_too_long"]
 _BYTES_PER_REQUEST = 100.0
 """Lower bound of what a request takes in memory: its row in the table and in the record."""
 _SHORTEST_SHARE = 0.01
+_MOST_TURNS = 1000
 
 
 def _files(parts: Parts) -> Iterator[Problem]:
@@ -86,6 +87,49 @@ def _count_path(load: Any) -> str:
     return "workload.requests" if getattr(load, "requests", None) else "workload.limit"
 
 
+def _draws(parts: Parts) -> Iterator[Problem]:
+    """Yield laws that take more draws than a run may hold, before anything is drawn."""
+    load, limits = parts.scenario.workload, parts.scenario.limits
+    most = min(limits.rows, limits.memory / _BYTES_PER_REQUEST)
+    if load.kind == "sessions":
+        # Sessions are drawn from five mean lengths before the first request on.
+        draws = 2.0 * load.requests + 5.0 * (load.turns - 1.0) * load.gap * load.rate
+        if not draws <= most:
+            yield Problem(
+                f"{load.turns:g} turns {load.gap:g} s apart at {load.rate:g} req/s keep too many "
+                f"sessions alive ({draws:.3g} turns to draw, at most {most:.3g}); ask for fewer",
+                "workload.turns",
+            )
+    if load.kind == "mmpp":
+        changes = load.requests / max(load.rate * (load.quiet + load.busy), 5e-324)
+        if not changes <= most:
+            yield Problem(
+                f"states of {load.quiet:g} s and {load.busy:g} s change {changes:.3g} times in the "
+                f"run, at most {most:.3g}; make them longer",
+                "workload.quiet",
+            )
+    talk = getattr(load, "conversation", None)
+    if talk is not None and talk.turns > _MOST_TURNS:
+        yield Problem(
+            f"is {talk.turns}; more than {_MOST_TURNS} turns outgrow any context",
+            "workload.conversation.turns",
+        )
+
+
+def _spreads(parts: Parts) -> Iterator[Problem]:
+    for path, law in _holders(parts.scenario.workload)[1:]:
+        for field in ("cv", "sigma"):
+            value = getattr(law, field, None)
+            if value is not None and not 1e-6 <= value <= 100:
+                yield Problem(f"is {value:g}; must lie between 1e-6 and 100", f"{path}.{field}")
+
+
+def _scale(parts: Parts) -> Iterator[Problem]:
+    scale = getattr(parts.scenario.workload, "rate_scale", 1.0)
+    if not 1e-6 <= scale <= 1e6:
+        yield Problem(f"is {scale:g}; must lie between 1e-6 and 1e6", "workload.rate_scale")
+
+
 def _warmup(parts: Parts) -> Iterator[Problem]:
     warmup, horizon = getattr(parts.scenario.workload, "warmup", 0.0), parts.scenario.horizon
     if horizon is not None and warmup >= horizon:
@@ -107,7 +151,8 @@ def refuse_too_long(parts: Parts, places: Places, file: str) -> None:
     lengths = [_shortest(getattr(load, role, None)) for role in ("input", "output")]
     if model is None or lengths[0] is None:
         return
-    prefix = int(getattr(load, "shared_prefix", 0) or 0)
+    holder = getattr(load, "conversation", None) or load
+    prefix = int(getattr(holder, "shared_prefix", 0))
     terms = {"input": lengths[0], "output": lengths[1] or 0, "shared prefix": prefix}
     need = sum(terms.values())
     if need <= model.max_context:
@@ -137,4 +182,4 @@ def _shortest(law: Any) -> int | None:
     return int(law.resolve(Path()).quantile(np.array([_SHORTEST_SHARE]))[0])
 
 
-RULES = (_files, _regime, _requests, _warmup)
+RULES = (_files, _regime, _requests, _draws, _spreads, _scale, _warmup)

@@ -102,7 +102,7 @@ def starter(
     return _TEXT.format(
         name=title,
         model=_quoted(model),
-        workload=_trace(trace) if trace is not None else _poisson(rate),
+        workload=_trace(trace) if trace is not None else _poisson(rate, found.max_context),
         prefill=sides[0].yaml(),
         decode=sides[1].yaml(),
     )
@@ -122,14 +122,19 @@ def _quoted(text: str) -> str:
     return text if all(c.isalnum() or c in "-._/" for c in text) else json.dumps(text)
 
 
-def _poisson(rate: float) -> str:
+def _poisson(rate: float, context: int) -> str:
+    isl, osl = min(_ISL, context // 4), min(_OSL, context // 8)
+    # A long tail must stay inside a short context.
+    tails = (
+        ("", "") if context >= 32 * _ISL else (f", max: {context // 2}", f", max: {context // 4}")
+    )
     return (
         "workload:\n"
         "  kind: poisson              # or gamma, mmpp, closed_loop, sessions, regime, trace, ...\n"
         f"  rate: {_two_digits(rate):g} req/s\n"
         "  requests: 500\n"
-        f"  input: {{kind: lognormal, mean: {_ISL}, cv: 0.8}}   # tokens\n"
-        f"  output: {{kind: lognormal, mean: {_OSL}, cv: 0.8}}\n"
+        f"  input: {{kind: lognormal, mean: {isl}, cv: 0.8{tails[0]}}}   # tokens\n"
+        f"  output: {{kind: lognormal, mean: {osl}, cv: 0.8{tails[1]}}}\n"
     )
 
 

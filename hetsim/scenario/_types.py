@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Instances = int
     LongerThanZero = float
     Name = str
+    Node = int
     Number = int
     Percent = float
     Seconds = float
@@ -38,6 +39,7 @@ else:
     Count = whole(at_least=1, at_most=2**31 - 1)
     Degree = whole(at_least=1, at_most=4096)
     Instances = whole(at_least=1, at_most=10_000)
+    Node = whole(at_least=1, at_most=1024)
     Number = whole(at_least=0, at_most=9_999)
     Seed = whole(at_least=0, at_most=2**63 - 1)
     Fraction = real(above=0.0, at_most=1.0)
@@ -141,7 +143,7 @@ class Pool:
     prefix together, or whoever is free first takes it from one queue."""
     estimator: Estimator = RooflineCosts()
     """Where step times come from."""
-    devices_per_node: Count | None = None
+    devices_per_node: Node | None = None
     """Devices of a server; left out: the usual (a scale-up domain, at most 8)."""
     host: str | None = None
     """A host profile, for power and price; left out: the usual one of the accelerator."""
@@ -170,7 +172,7 @@ class Boundary:
     """The hand-off between prefill and decode."""
 
     ownership: str | None = None
-    """A protocol of kv_boundary (pull_lease, rendezvous_chunk_push, ...); left out: the runtime's."""
+    """A protocol, such as pull_lease or rendezvous_chunk_push; left out: the runtime's."""
     variant: str | None = None
     """A variant of the protocol; left out: the runtime's, else the protocol's first."""
     lease: LongerThanZero | None = None

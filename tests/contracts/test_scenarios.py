@@ -1,4 +1,4 @@
-"""What every shipped scenario keeps: it explains itself, loads, fits (or says why not), and runs."""
+"""What every shipped scenario keeps: it explains itself, loads, fits or says why not, and runs."""
 
 from __future__ import annotations
 

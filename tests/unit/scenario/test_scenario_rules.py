@@ -13,6 +13,11 @@ POOL = (
     "{role: decode, accelerator: h200, instances: %d, parallel: {tp: 8}, runtime: vllm_nixl_pull, "
     "precision: {weights: bf16, compute: bf16, kv: bf16}}"
 )
+LAWS = "requests: 9, input: {kind: fixed, tokens: 9}, output: {kind: fixed, tokens: 9}"
+SESSIONS = f"{{kind: sessions, rate: 2 req/s, turns: %s, gap: 5 s, {LAWS}}}"
+MMPP = f"{{kind: mmpp, rate: 2 req/s, burst_ratio: 3, quiet: %s, busy: 1e-12 s, {LAWS}}}"
+TALK = f"{{kind: closed_loop, users: 2, think: 1 s, conversation: {{turns: %d}}, {LAWS}}}"
+LOGNORMAL = "{kind: lognormal, mean: 9, cv: %g}"
 CASES = [
     ("pools.decode.role=prefill", "pools", "one with role decode"),
     ("pools.decode.role=both", "pools", "needs one pool with role both"),
@@ -62,6 +67,17 @@ CASES = [
         "did you mean 'balanced'",
     ),
     ("workload.requests=200000000", "workload.requests", "limits.rows"),
+    (f"workload={SESSIONS % '1e308'}", "workload.turns", "too many sessions"),
+    (f"workload={SESSIONS % '20.0'}", "", ""),
+    (f"workload={MMPP % '1e-12 s'}", "workload.quiet", "make them longer"),
+    (f"workload={MMPP % '5 s'}", "", ""),
+    ("workload={kind: trace, path: ., rate_scale: 1e-9}", "workload.rate_scale", "between"),
+    (f"workload={TALK % 5000}", "workload.conversation.turns", "outgrow"),
+    (f"workload={TALK % 10}", "", ""),
+    (f"workload.input={LOGNORMAL % 1e300}", "workload.input.cv", "between"),
+    (f"workload.output={LOGNORMAL % 1e-300}", "workload.output.cv", "between"),
+    (f"network.nics_per_node={10**30}", "network.nics_per_node", "at most 64"),
+    ("network.pools.decode={nics_per_node: 65}", "network.pools.decode.nics_per_node", "65"),
     ("limits.memory=1 kB", "workload.requests", "limits.memory"),
     (
         "faults=[{kind: decode_crash, at: 1 s, pool: decod}]",

@@ -87,6 +87,21 @@ def test_a_starter_loads_as_it_is(pair: str, model: str, tmp_path: Path) -> None
     assert [pool.accelerator for pool in scenario.pools.values()] == pair.split(":")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("pair", "model"),
+    [("h100:h200", "llama-3.1-8b"), ("h100:h200", "gpt2-xl"), ("l40s:h20", "llama-3.1-70b")],
+)
+def test_a_starter_runs_below_saturation(pair: str, model: str, tmp_path: Path) -> None:
+    from hetsim.run import run_loaded
+
+    path = tmp_path / "mine.yaml"
+    path.write_text(starter("mine", pair=pair, model=model))
+    summary = run_loaded(load_scenario(path)).summary
+    assert summary["requests"]["finished"] == 500
+    assert not summary["unstable"]
+
+
 def test_a_starter_takes_as_many_devices_as_the_weights_need() -> None:
     assert "{tp: 1}" in starter("x")
     assert "{tp: 4}" in starter("x", model="llama-3.1-70b", pair="h100:h100")
