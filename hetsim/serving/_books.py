@@ -30,9 +30,11 @@ class Books(InstanceState):
         batch: int,
         bound: str,
         work: tuple[float, float],
-        blocks: tuple[int, int],
+        free: int,
+        total: int,
     ) -> None:
-        """Write the row of a segment; ``work`` is FLOPs and bytes, ``blocks`` used and in all."""
+        """Write the row of a segment; ``work`` is FLOPs and bytes, ``total`` and ``free`` blocks."""
+        flops, nbytes = work
         steps = segment.limit
         start_s, first_s, slope_s = segment.start_s, segment.first_s, segment.slope_s
         if self._fresh:
@@ -50,12 +52,12 @@ class Books(InstanceState):
             pack_step(
                 self.pool_id, self.index, start_s, now - start_s, steps, batch, joined, stall_s,
                 first_s, first_s + (steps - 1) * slope_s, 0, batch * steps, _BOUND[bound],
-                *work, *blocks,
+                flops, nbytes, total - free, total,
             )
         )  # fmt: skip
 
     def _mixed_row(
-        self, now: float, prefill: int, batch: int, cost: StepCost, blocks: tuple[int, int]
+        self, now: float, prefill: int, batch: int, cost: StepCost, free: int, total: int
     ) -> None:
         """Write the row of a step with prompt chunks."""
         start_s = self._step_s
@@ -71,12 +73,13 @@ class Books(InstanceState):
         self.record(
             pack_step(
                 self.pool_id, self.index, start_s, duration_s, 1, batch, joined, stall_s,
-                duration_s, duration_s, prefill, batch, _BOUND[bound], flops, nbytes, *blocks,
+                duration_s, duration_s, prefill, batch, _BOUND[bound], flops, nbytes,
+                total - free, total,
             )
         )  # fmt: skip
 
     def _note_join(self, seq: Seq, start_s: float, first_end_s: float) -> None:
-        """A sequence takes its first decode step (again): note the gap that its user sees."""
+        """Note the first decode step of ``seq`` (again), and the gap that its user sees."""
         if seq.decode_start_s != seq.decode_start_s:
             seq.decode_start_s = start_s
             seq.decode_instance = self.index

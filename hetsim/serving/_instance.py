@@ -69,22 +69,23 @@ class Instance(Entrance):
         if segment.paid != steps:
             raise InvariantViolated("L2", f"{segment.paid} steps have blocks, {steps} were done")
         self.segment = None
+        pool = rank.pool
         work = work_of(point, rank, steps)
-        self._end_segment(segment, now, rank.running, point.bound_by, work, self._blocks())
+        self._end_segment(segment, now, rank.running, point[6], work, pool.available, pool.total)
         rank.advance(steps)
         if rank.next_finish <= rank.steps:
             self._end_finished(rank, now)
 
-    def _blocks(self) -> tuple[int, int]:
-        pool = self.rank.pool
-        return pool.total - pool.available, pool.total
-
     def _end_finished(self, rank: Rank, now: float) -> None:
         """Let the blocks of the finished go at once, so that the next step can use them."""
+        osl = self.osl
         for seq in rank.finished():
             rank.leave(seq)
-            seq.out = self.osl[seq.rid]
-            self._finish(seq, now)
+            seq.out = osl[seq.rid]
+            seq.last_s = now
+            rank.free(seq)
+            self.load -= 1
+            self.outcomes.append((FINISHED, seq, now, 0))
 
     def _finish(self, seq: Seq, now: float) -> None:
         seq.last_s = now
@@ -179,11 +180,16 @@ class Instance(Entrance):
     def _begin_segment(self, now: float) -> None:
         rank = self.rank
         point = self._point = self.model.decode(rank.running)
-        first, slope = point.const_s, 0.0
+        first, slopes, slope = point[0], point[1], 0.0
         sums, grow = rank.sums, rank.grow
-        for i, rate in enumerate(point.slopes_s):
-            first += rate * sums[i]
-            slope += rate * grow[i]
+        if rank.plain:
+            rate = slopes[0]
+            first += rate * sums[0]
+            slope += rate * grow[0]
+        else:
+            for i, rate in enumerate(slopes):
+                first += rate * sums[i]
+                slope += rate * grow[i]
         if rank.hold:
             rank.pool.take(rank.hold)
         self._open(now, first, slope)
@@ -199,9 +205,10 @@ class Instance(Entrance):
             if limit < 1:
                 limit = 1
         segment.limit = limit
-        self.next_s = segment.at(limit)
+        # Segment.at, inlined.
+        self.next_s = now + (limit * first_s + 0.5 * limit * (limit - 1) * slope_s)
         if self._joined:
-            end = segment.at(1)
+            end = now + first_s
             for seq in self._joined:
                 self._note_join(seq, now, end)
 
@@ -216,7 +223,11 @@ class Instance(Entrance):
         batch = self._decoding() if self._decode else 0
         if batch and self._fresh:
             self._note_second(now, NAN)
-        self._mixed_row(now, prefill, batch, cost, self._blocks())
+        free = total = 0
+        for rank in self.ranks:
+            free += rank.pool.available
+            total += rank.pool.total
+        self._mixed_row(now, prefill, batch, cost, free, total)
         if batch:
             self._advance_one(now)
         for seq, tokens in chunks:
@@ -238,7 +249,7 @@ class Instance(Entrance):
             self._end_finished(rank, now)
 
     def _prefilled(self, seq: Seq, now: float) -> None:
-        """The whole prompt is in the KV cache: decode here, or hand it off."""
+        """Decode here or hand off, now that the whole prompt is in the KV cache."""
         rank = seq.rank
         if seq.keys:
             rank.publish(seq)

@@ -81,17 +81,15 @@ class Lockstep(Instance):
             batch += rank.running
             flops += more_flops
             nbytes += more_bytes
-        work = (flops, nbytes)
-        self._end_segment(segment, now, batch, point.ranks[0].bound_by, work, self._blocks())
+        pools = [rank.pool for rank in self.ranks]
+        total = sum(pool.total for pool in pools)
+        free = sum(pool.available for pool in pools)
+        bound = point.ranks[0].bound_by
+        self._end_segment(segment, now, batch, bound, (flops, nbytes), free, total)
         for rank in self._active:
             rank.advance(steps)
             if rank.next_finish <= rank.steps:
                 self._end_finished(rank, now)
-
-    def _blocks(self) -> tuple[int, int]:
-        pools = [rank.pool for rank in self.ranks]
-        total = sum(pool.total for pool in pools)
-        return total - sum(pool.available for pool in pools), total
 
     def _start(self, now: float) -> None:
         chunks: list[tuple[Seq, int]] = []

@@ -264,7 +264,7 @@ class Rank:
         return self._due[self.steps % self.block_tokens]
 
     def blocks_in(self, steps: int, after: int = 0) -> int:
-        """Return the blocks that the batch takes in its next ``steps`` steps but the first ``after``."""
+        """Return the blocks of the next ``steps`` decode steps, the first ``after`` left out."""
         if self.reserves:
             return 0
         size, due = self.block_tokens, self._due
@@ -276,7 +276,7 @@ class Rank:
         return whole * self.running + sum(due[first:last])
 
     def steps_within(self, blocks: int, limit: int) -> int:
-        """Return how many steps, at most ``limit``, the batch can do with ``blocks`` more blocks."""
+        """Return how many steps, at most ``limit``, the batch can do with ``blocks`` more."""
         size, running = self.block_tokens, self.running
         if self.reserves:
             return limit

@@ -1,4 +1,4 @@
-"""The closed form of k decode steps in a row, and the one cumulative function all times come from."""
+"""The closed form of k decode steps in a row: the cumulative function all times come from."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class Segment:
 
     def done_by(self, now: float) -> int:
         """Return the largest number of steps whose boundary is at or before ``now``."""
-        elapsed = now - self.start_s
-        first, slope = self.first_s, self.slope_s
+        start, first, slope = self.start_s, self.first_s, self.slope_s
+        elapsed = now - start
         if elapsed < first:
             return 0
         if slope <= 0.0:
@@ -41,9 +41,9 @@ class Segment:
         else:
             lead = first - 0.5 * slope
             steps = int((sqrt(lead * lead + 2.0 * slope * elapsed) - lead) / slope)
-        # The root is rounded; the boundaries themselves decide.
-        while steps > 0 and self.at(steps) > now:
+        # The root is rounded; the boundaries themselves decide (:meth:`at`, inlined).
+        while steps > 0 and start + (steps * first + 0.5 * steps * (steps - 1) * slope) > now:
             steps -= 1
-        while self.at(steps + 1) <= now:
+        while start + ((steps + 1) * first + 0.5 * (steps + 1) * steps * slope) <= now:
             steps += 1
         return steps

@@ -164,10 +164,10 @@ class InstanceState:
 
     @property
     def step_s(self) -> float:
-        """Duration of the step in flight; 0 when idle."""
-        if self.segment is not None:
-            return self._segment.first_s
-        return self.next_s - self._step_s if self._step is not None else 0.0
+        """Duration of a decode step now, or of the last one; 0 when idle."""
+        if self.segment is None and self._step is None:
+            return 0.0
+        return self._segment.first_s
 
     @property
     def queued_tokens(self) -> int:

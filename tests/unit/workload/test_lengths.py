@@ -9,6 +9,7 @@ from hetsim.errors import ScenarioError
 from hetsim.spec import kinds, lookup
 from hetsim.workload import mean_tokens, stream, workload_spec
 from hetsim.workload.lengths.empirical import Empirical
+from hetsim.workload.lengths.exponential import Exponential
 from hetsim.workload.lengths.fixed import Fixed
 from hetsim.workload.lengths.lognormal import Lognormal
 from hetsim.workload.lengths.uniform import Uniform
@@ -16,6 +17,7 @@ from hetsim.workload.lengths.uniform import Uniform
 LAWS = [
     Fixed(tokens=200),
     Uniform(min=3, max=9),
+    Exponential(mean=1000.0),
     Lognormal(mean=1000.0, cv=0.8),
     Lognormal(mean=50.0, sigma=1.0, min=10, max=100),
     Empirical(values=(5, 1, 1, 900)),
@@ -35,6 +37,15 @@ def test_quantiles_rise_and_are_whole_and_positive(law):
     assert lengths.dtype == np.int64
     assert (np.diff(lengths) >= 0).all()
     assert lengths.min() >= 1
+
+
+def test_exponential_has_its_mean_and_no_memory():
+    lengths = Exponential(mean=1000.0).quantile(U)
+    # Standard error of the mean: 1 / sqrt(1e5) = 0.3 %; the deviation equals the mean.
+    assert lengths.mean() == pytest.approx(1000, rel=0.01)
+    assert lengths.std() == pytest.approx(1000, rel=0.02)
+    longer = lengths[lengths > 700] - 700
+    assert longer.mean() == pytest.approx(1000, rel=0.02)
 
 
 def test_lognormal_has_its_mean_and_cv():
@@ -87,6 +98,7 @@ def test_mean_tokens_needs_no_draws():
         ({"kind": "lognormal", "mean": 0.2, "cv": 1}, "mean must be at least 1"),
         ({"kind": "lognormal", "mean": float("nan"), "cv": 1}, "finite"),
         ({"kind": "lognormal", "mean": 10, "cv": 0}, "input.cv"),
+        ({"kind": "exponential", "mean": 0.5}, "mean must be at least 1"),
         ({"kind": "empirical", "values": []}, "values is empty"),
         ({"kind": "empirical", "values": [3, 0]}, r"input.values\[1\]"),
         ({"kind": "empirical"}, "one of 'values' and 'path'"),
