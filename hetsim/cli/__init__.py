@@ -6,10 +6,11 @@ imports stay inside the commands: ``hetsim --help`` is answered without them. A 
 function with ``@app.command()`` in its file, imported below in the order of the help.
 """
 
-from hetsim.cli import _run, _sweep, _inspect, _trace, _profiles, _validate, _new  # noqa: I001 - the order of help
+from hetsim.cli import _run, _sweep, _inspect, _trace, _profiles, _validate, _calibrate, _new  # noqa: I001 - the order of help
 from hetsim.cli._app import app, invoke, main
 
 __all__ = [
+    "_calibrate",
     "_inspect",
     "_new",
     "_profiles",

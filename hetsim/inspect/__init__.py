@@ -6,8 +6,9 @@ Read ``_check.py`` first (what ``hetsim check`` puts together), then one file pe
 risk is one function in ``_risks.py`` and a place in its list.
 """
 
+from hetsim.inspect._calibration import calibration_rows
 from hetsim.inspect._catalogue import catalogue, profile_rows
 from hetsim.inspect._check import check
 from hetsim.inspect._explain import explain
 
-__all__ = ["catalogue", "check", "explain", "profile_rows"]
+__all__ = ["calibration_rows", "catalogue", "check", "explain", "profile_rows"]
