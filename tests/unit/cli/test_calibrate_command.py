@@ -21,7 +21,7 @@ def test_show_fits_80_columns(capsys):
 
 
 def test_unknown_names_are_answered(capsys):
-    assert invoke(["calibrate", "show", "h10"]) == 2
-    assert "h100" in capsys.readouterr().err
+    assert invoke(["calibrate", "show", "h100-sxn"]) == 2
+    assert "did you mean 'h100-sxm'" in capsys.readouterr().err
     assert invoke(["calibrate", "import", "--date", "2026-11-24", "--root", "nothing"]) == 2
     assert "ADAPTER=FOLDER" in capsys.readouterr().err
