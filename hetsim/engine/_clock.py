@@ -66,6 +66,9 @@ class Engine(simpy.Environment):
         self.order: Iterator[int] = self._eid
         self.rang = -1
         """Sequence number of the event that happens now: how its owner knows it is not stale."""
+        self.soon: list[Any] = []
+        """Entries, as in the heap, that are late events of this very moment: an event that lets an
+        idle party act at once spares the heap. They keep their order; see :meth:`_drain`."""
         self._after: list[Callable[[], None]] = []
 
     def put(self, event: Any, at_s: float, priority: int = NORMAL) -> None:
@@ -106,7 +109,7 @@ class Engine(simpy.Environment):
         end = inf if until is None else float(until)
         if end < self._now:
             raise ValueError(f"until (={end}) must not be before now (={self._now})")
-        queue, after = self.queue, self._after
+        queue, after, soon = self.queue, self._after, self.soon
         while queue and queue[0][0] < end:
             self._now, _, self.rang, event = heappop(queue)
             try:
@@ -118,15 +121,35 @@ class Engine(simpy.Environment):
             if after:
                 for look in after:
                     look()
+            if soon:
+                self._drain()
         if until is not None:
             self._now = end
         return None
+
+    def _drain(self) -> None:
+        """Let the late events of this moment happen, unless something else comes before them."""
+        queue, soon, now = self.queue, self.soon, self._now
+        while soon:
+            if len(soon) > 1 or (queue and queue[0][0] <= now):
+                self._queue_soon()
+                return
+            _, _, self.rang, signal = soon.pop()
+            signal.act(signal)
+            for look in self._after:
+                look()
+
+    def _queue_soon(self) -> None:
+        for entry in self.soon:
+            heappush(self.queue, entry)
+        self.soon.clear()
 
     def step(self) -> None:
         """Let the next event happen."""
         if self._queue:
             self.rang = self._queue[0][2]
         super().step()
+        self._queue_soon()
 
     def _run_until(self, event: simpy.Event) -> Any:
         while not event.processed:

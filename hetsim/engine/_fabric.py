@@ -44,7 +44,7 @@ class Fabric(Ledger):
     ) -> None:
         super().__init__(engine, network)
         self._ids = count()
-        self._routes: dict[int, tuple[Path, Route]] = {}
+        self._routes: dict[int, tuple[Path, Route, float]] = {}
         self._on_wake = self._wake
         self._on_land = self._land
         self._watched = False
@@ -71,8 +71,10 @@ class Fabric(Ledger):
             raise InvariantViolated(
                 "L3", f"a flow of {nbytes!r} B, at most {limit_bytes_per_s!r} B/s"
             )
-        known = self._routes.get(id(path))
-        route = known[1] if known is not None else self._learn(path)
+        try:
+            _, route, ceiling = self._routes[id(path)]
+        except KeyError:
+            route, ceiling = self._learn(path)
         now = self.engine._now
         flow = Flow(
             self._on_wake, next(self._ids), path, route, nbytes, on_done, tag, limit_bytes_per_s,
@@ -86,6 +88,7 @@ class Fabric(Ledger):
             self._sent += nbytes
             self._depart(flow, now)
         else:
+            flow.ceiling = ceiling if ceiling < limit_bytes_per_s else limit_bytes_per_s
             self._join(flow, now)
         return flow
 
@@ -121,6 +124,7 @@ class Fabric(Ledger):
         touched = {link: None for flow in changed.users for link, _ in flow.route}
         seeds = {link: None for link in touched if link.binds}
         changed.capacity = bytes_per_s
+        self._routes.clear()  # their ceilings are not what they were
         for flow in changed.users:
             flow.ceiling = ceiling_of(flow.route, flow.limit)
         for link in touched:
@@ -135,15 +139,15 @@ class Fabric(Ledger):
 
     # How it works
 
-    def _learn(self, path: Path) -> Route:
+    def _learn(self, path: Path) -> tuple[Route, float]:
         route = tuple((self.links[link], share) for link, share in path.route)
+        ceiling = ceiling_of(route, inf)
         # The path is kept beside its route: its id stays taken for as long as we use it as a key.
-        self._routes[id(path)] = (path, route)
-        return route
+        self._routes[id(path)] = (path, route, ceiling)
+        return route, ceiling
 
     def _join(self, flow: Flow, now: float) -> None:
-        route = flow.route
-        flow.ceiling = ceiling = ceiling_of(route, flow.limit)
+        route, ceiling = flow.route, flow.ceiling
         seeds: dict[LinkState, None] | None = None
         for link, share in route:
             users = link.users
@@ -265,7 +269,10 @@ class Fabric(Ledger):
                 self._end_bound(flow, now)
                 return
         # It shared with nobody, so nobody is freed.
-        self._leave_sent(flow, now)
+        self._sent += flow.left_bytes
+        flow.left_bytes = 0.0
+        self._leave(flow, now)
+        self._depart(flow, now)
         if self._watched:
             self._tell(flow.route)
 

@@ -1,6 +1,6 @@
 """KV memory: block arithmetic, the pool of one instance with its prefix cache, capacity.
 
-Read ``_blocks.py`` (the pool; law L2 is its ``check``), then ``_capacity.py`` (how many blocks fit).
+Read ``_blocks.py`` (the pool; law L2 is its ``check``), then ``_capacity.py`` (how many fit).
 Bytes per token come from the cost model, so that capacity and time use the same counts.
 """
 

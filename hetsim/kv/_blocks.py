@@ -175,6 +175,6 @@ class BlockPool:
         parts = (self.free, self.owned, self.cached, self.quarantined)
         ready = self.free + len(self._idle) * self.unit_blocks
         if sum(parts) != self.total or min(parts) < 0 or ready != self.available:
-            raise InvariantViolated(
-                "L2", "free %d + owned %d + cached %d + quarantined %d" % parts + f" != {self.total}"
-            )
+            free, owned, cached, quarantined = parts
+            detail = f"free {free} + owned {owned} + cached {cached} + quarantined {quarantined}"
+            raise InvariantViolated("L2", f"{detail} != {self.total}, or {ready} are not available")

@@ -11,7 +11,7 @@ __all__ = ["Capacity", "kv_capacity"]
 
 @spec
 class Capacity:
-    """The memory of one device, divided. Blocks are of one DP rank: all its devices hold a shard."""
+    """The memory of one device, divided. Blocks are of one DP rank, sharded over its devices."""
 
     memory_bytes: float
     utilisation: float

@@ -11,7 +11,17 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from hetsim.ownership import _vocabulary as vocabulary
+from hetsim.ownership._invariants import (
+    INVARIANT_TEXT,
+    Ledger,
+    conservation,
+    design_violations,
+    lease_bound,
+    no_deadlock,
+    pool_key,
+)
 from hetsim.ownership._machine import PARTS, Instructions, Machine, Plan
+from hetsim.ownership._observe import OwnershipRow, observe
 from hetsim.ownership._registry import (
     Protocol,
     get_plan,
@@ -34,18 +44,27 @@ for _module in sorted(info.name for info in iter_modules(__path__)):
 
 __all__ = [
     "INVARIANTS",
+    "INVARIANT_TEXT",
     "PARTS",
     "PROTOCOL_INVARIANTS",
     "Facts",
     "Instructions",
+    "Ledger",
     "Machine",
     "Options",
+    "OwnershipRow",
     "Plan",
     "Protocol",
     "Timers",
     "Variant",
+    "conservation",
+    "design_violations",
     "get_plan",
     "get_protocol",
+    "lease_bound",
+    "no_deadlock",
+    "observe",
+    "pool_key",
     "protocol_names",
     "variant_names",
     "vocabulary",

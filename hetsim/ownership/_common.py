@@ -20,6 +20,7 @@ from hetsim.ownership._vocabulary import (
     Retract,
     Send,
     SetTimer,
+    StopTimer,
     Withdraw,
     start_transfer,
 )
@@ -44,6 +45,11 @@ def timer(name: str, delay_s: float | None, side: str, on: str = "wall") -> Inst
     if delay_s is None:
         return ()
     return (SetTimer(name, delay_s, side, on),)  # type: ignore[arg-type]
+
+
+def quiet(name: str, delay_s: float | None) -> Instructions:
+    """Return the instruction that forgets a timer, where there is one."""
+    return (StopTimer(name),) if delay_s is not None else ()
 
 
 def admit_to(o: Options) -> tuple[str, Instructions]:
@@ -140,6 +146,7 @@ __all__ = [
     "decode_states",
     "post",
     "post_all",
+    "quiet",
     "settle_failure",
     "timer",
 ]

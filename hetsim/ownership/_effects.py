@@ -30,6 +30,8 @@ def _start_transfer(world: World, number: int, step: Any) -> None:
     gone = any(job.machine.part(name) == "lost" for name in (from_set, to_set))
     mood = "stopped" if gone else "flying"
     job.flights.append((step.leg, step.piece, step.of, source, target, mood))
+    if world.starts and mood == "flying":
+        world.pending.append(("start", number))
 
 
 def _stop_transfer(world: World, number: int, step: Any) -> None:

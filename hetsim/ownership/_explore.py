@@ -45,11 +45,11 @@ def explore(world: World, limit: int, symmetric: bool = True) -> Explored:
         if not choices:
             ends += 1
             here._audit()
-        for name, why in here.violations.items():
-            found.setdefault(name, why)
+            found |= here.violations
         for move in choices:
             there = _clone(here)
             there.do(move)
+            found |= there.violations  # now: the state may be known from a cleaner history
             key = _key(there, symmetric)
             if key not in seen:
                 if len(seen) >= limit:
@@ -64,7 +64,7 @@ _MACHINE = tuple(name for name in Machine.__slots__ if name not in ("states", "s
 
 def _clone(world: World) -> World:
     made: World = World.__new__(World)
-    for name in ("plan", "now_s", "pieces", "legs", "covered"):
+    for name in ("plan", "now_s", "pieces", "legs", "covered", "starts"):
         setattr(made, name, getattr(world, name))
     made.faults = world.faults.copy()
     made.pools = {name: [_slot(slot) for slot in slots] for name, slots in world.pools.items()}

@@ -122,7 +122,9 @@ class Table:
     def ignore_rest(self, part: str, states: str, keys: Iterable[str] | None = None) -> None:
         """Ignore, in ``states``, every key of ``part`` (or ``keys``) that has no move there yet."""
         for key in list(self.moves) if keys is None else keys:
-            rows = self.moves.get(key, {})
+            rows = (
+                self.moves.get(key, {}) if keys is None else self.moves.setdefault(key, {part: {}})
+            )
             if part in rows:
                 for state in states.split():
                     rows[part].setdefault(state, IGNORED)
@@ -241,19 +243,18 @@ class Machine:
         """
         if self.story is not None:
             self.story.append((at_s, event.key, self.state))
-        row = self.rows.get(event.key)
-        if row is None:
-            raise self._illegal(event)
-        part, moves = row
-        if part < 0:
-            return self._several(event, at_s)
-        move = moves.get(self.states[part])
+        try:
+            part, moves = self.rows[event.key]
+            move = moves[self.states[part]] if part >= 0 else None
+        except KeyError:
+            raise self._illegal(event) from None
         if move is None:
-            raise self._illegal(event)
-        if move.run is not None:
-            return move.run(self, event, at_s)
-        if move.to is not None:
-            self.states[part] = move.to
+            return self._several(event, at_s)
+        run, to = move.run, move.to
+        if run is not None:
+            return run(self, event, at_s)
+        if to is not None:
+            self.states[part] = to
         return move.instructions
 
     def _several(self, event: Event, at_s: float) -> Instructions:

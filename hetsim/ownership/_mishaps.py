@@ -44,6 +44,8 @@ def mishaps(world: World) -> list[Move]:
         found += [("crash", name) for name in world.pools if _may_crash(world, name)]
     if faults.stall:
         found += [("stall", name) for name in ("P0", "D0") if name not in world.stalled]
+    if world.stalled and world.next_timer() is None:
+        found.append(("linger",))
     return [*found, *(("resume", name) for name in sorted(world.stalled))]
 
 
@@ -118,6 +120,11 @@ def _resume(world: World, name: str) -> None:
     world.stalled.discard(name)
 
 
+def _linger(world: World) -> None:
+    """Let the stall outlast every timer that rides on the step loop."""
+    world.now_s += 1000.0
+
+
 def _drop(world: World, number: int, flight: Flight, quiesced: bool) -> None:
     leg, piece, of = flight[:3]
     job = world.jobs[number]
@@ -185,6 +192,7 @@ ACTIONS.update(
         "preempt": _preempt,
         "cancel": _cancel,
         "evict": _evict,
+        "linger": _linger,
         "crash": _crash,
         "stall": _stall,
         "resume": _resume,

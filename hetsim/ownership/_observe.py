@@ -24,9 +24,7 @@ class OwnershipRow(NamedTuple):
     """Key of the event."""
 
 
-def observe(
-    machine: Machine, event: Event, at_s: float, rows: list[OwnershipRow]
-) -> Instructions:
+def observe(machine: Machine, event: Event, at_s: float, rows: list[OwnershipRow]) -> Instructions:
     """Let ``machine`` handle ``event`` and append a row for each block set whose state changed.
 
     >>> from hetsim.ownership import get_plan, vocabulary

@@ -58,20 +58,23 @@ def leased(v: Variant, part: BlockSet, *first: Instruction) -> Run:
 
 def lease_rows(t: Table, v: Variant, part: BlockSet) -> None:
     """Enter release, renewal, expiry and fence of the leased block set."""
-    t.state(part, "leased revoking", owner=P_LINK)
+    # Only a fenced lease knows the wait between the order to stop and the proof of quiet.
+    revoking = " revoking" if "fenced" in v.traits else ""
+    t.state(part, f"leased{revoking}", owner=P_LINK)
     t.state(part, "free lost")
     delivered: tuple[Instruction, ...] = (Free(part, "delivered"),)
     if v.timers.lease_s is not None:
         delivered = (StopTimer("lease"), *delivered)
         _expiry(t, v, part)
     t.on(part, "leased", "notice:done", "free", *delivered)
-    t.ignore(part, "free revoking", "notice:done")
-    t.on(part, "revoking", "quiesced", "free", Free(part, "lease_expired"))
+    t.ignore(part, f"free{revoking}", "notice:done")
+    if revoking:
+        t.on(part, "revoking", "quiesced", "free", Free(part, "lease_expired"))
     t.ignore(part, "free leased", "quiesced")
-    t.on(part, "leased revoking", "crashed:P", "lost", Free(part, "crash"))
+    t.on(part, f"leased{revoking}", "crashed:P", "lost", Free(part, "crash"))
     if "renew" in v.traits:
         t.on(part, "leased", "notice:beat", run=_renewal(v))
-        t.ignore(part, "free revoking", "notice:beat")
+        t.ignore(part, f"free{revoking}", "notice:beat")
 
 
 def _renewal(v: Variant) -> Run:
@@ -106,7 +109,7 @@ def _expiry(t: Table, v: Variant, part: BlockSet) -> None:
         return under_read
 
     t.on(part, "leased", "timer:lease", run=expire)
-    t.ignore(part, "free revoking", "timer:lease")
+    t.ignore(part, "free revoking" if fenced else "free", "timer:lease")
 
 
 def _sweep(v: Variant) -> str:
@@ -169,7 +172,6 @@ def _grant(t: Table, v: Variant, o: Options, part: BlockSet) -> None:
 
     t.on("Ds", "queued", "credit_granted", run=granted)
     t.on("Ds", "reserved", "transfer_started", "reading")
-    t.ignore("Ds", f"reading quarantine {_AFTER}", "transfer_started")
 
 
 def _transfer(t: Table, v: Variant, o: Options) -> None:

@@ -5,60 +5,48 @@ Messages, the same in every push protocol: ``addresses`` (D to P: where to write
 
 Traits read here: ``silent`` D frees published blocks on an abort and tells nobody; ``no_drain`` it
 tells P but frees at once; ``timeout_frees`` a receive time-out frees at once; ``fenced`` the drain
-timer stops the transfers and the free waits until they are quiet (else it frees when it fires).
+timer stops the transfers and the free waits until they are quiet (else it frees when it fires);
+``late_dispatch`` D hears of the request only when the prefill is done; ``keep`` a failed source
+stays to its timer; ``renew`` D's heartbeats renew P's wait for addresses.
 """
 
 from __future__ import annotations
 
 from hetsim.ownership._common import (
-    D_LINK,
     EARLY_S,
     NO_INSTRUCTIONS,
     P_OWNER,
-    Quiet,
-    admit_to,
-    crash_rows,
-    decode_rows,
-    decode_states,
     post,
-    settle_failure,
+    quiet,
     timer,
 )
-from hetsim.ownership._machine import DS, PS, Instructions, Machine, Run, Table, abort, fail
+from hetsim.ownership._machine import DS, PS, Instructions, Machine, Table, abort, fail
 from hetsim.ownership._spec import Options, Variant
 from hetsim.ownership._vocabulary import (
     Dispatch,
     Event,
     Free,
     Instruction,
-    Reserve,
     Send,
     StartPrefill,
     StopPrefill,
-    StopTimer,
     StopTransfer,
-    Withdraw,
 )
 
 __all__ = [
     "DELIVERED",
     "FAILED",
-    "OVER",
     "bootstrap_rows",
-    "consumer_rows",
     "crash_of_producer",
     "halt",
     "mark",
     "producer_states",
-    "quiet",
     "rendezvous_rows",
     "settle_rows",
     "start_at_once",
     "stop_rows",
     "unheld_rows",
 ]
-
-OVER = "converting scrapping decoding preempted retracted free gone"
 
 DELIVERED: Instructions = (Free("Ps", "delivered"), Send("done", "D"))
 FAILED: Instructions = (Free("Ps", "stopped"), Send("failed", "D"))
@@ -136,12 +124,7 @@ def bootstrap_rows(t: Table, v: Variant, waits: str, later: str, *last: Instruct
 
 
 def _sending(v: Variant) -> list[str]:
-    return ["sending", "flushing"] if "free_at_finish" in v.traits else ["sending"]
-
-
-def quiet(name: str, delay_s: float | None) -> Instructions:
-    """Return the instruction that forgets a timer, where there is one."""
-    return (StopTimer(name),) if delay_s is not None else ()
+    return ["flushing"] if "free_at_finish" in v.traits else ["sending"]
 
 
 def mark(machine: Machine, cause: str) -> None:
@@ -187,7 +170,6 @@ def settle_rows(t: Table, v: Variant, sending: str, others: str) -> None:
     t.on("Ps", "stopping", "landed failed:quiesced quiesced", run=settled)
     t.ignore("Ps", "stopping", "failed:live")
     t.ignore("Ps", f"idle free {sending} {others}", "quiesced")
-    t.ignore("Ps", f"free stopping {sending}", "transfer_started")
     if v.timers.transfer_s is not None:
         t.on("Ps", "sending stopping", "timer:transfer", run=_late)
         t.ignore("Ps", "free", "timer:transfer")
@@ -200,7 +182,7 @@ def _late(machine: Machine, event: Event, at_s: float) -> Instructions:
     return (StopTransfer(),)
 
 
-def unheld_rows(t: Table, state: str) -> None:
+def unheld_rows(t: Table, state: str, told: bool) -> None:
     """Enter writes from blocks that P has freed already: the last one tells D."""
     done: Instructions = (Send("done", "D"),)
     lost: Instructions = (Send("failed", "D"),)
@@ -219,12 +201,16 @@ def unheld_rows(t: Table, state: str) -> None:
         return NO_INSTRUCTIONS
 
     t.on("Ps", state, "landed failed:quiesced quiesced", run=over)
-    t.on("Ps", state, "notice:abort", run=aborted)
-    t.ignore("Ps", state, "failed:live cancelled:P transfer_started")
+    if told:
+        t.on("Ps", state, "notice:abort", run=aborted)
+    t.ignore("Ps", state, "failed:live cancelled:P")
 
 
 def stop_rows(t: Table, v: Variant, before: str, holding: str, sending: str) -> None:
     """Enter what makes P stop: a failed write, an abort from D, one from the client."""
+    told = "silent" not in v.traits
+    # D speaks to P only once the router has shown it the request.
+    hears = [] if "late_dispatch" in v.traits else ["prefilling"]
     arm = timer("transfer", v.timers.transfer_s, "P")
 
     def failed(machine: Machine, event: Event, at_s: float) -> Instructions:
@@ -242,13 +228,17 @@ def stop_rows(t: Table, v: Variant, before: str, holding: str, sending: str) -> 
 
     t.on("Ps", sending, "failed:quiesced failed:live", run=failed)
     t.on("Ps", f"prefilling {holding}", "cancelled:P", run=cancel)
-    t.on("Ps", f"prefilling {holding}", "notice:abort", run=aborted)
-    t.ignore("Ps", "stopping", "cancelled:P notice:abort")
+    t.ignore("Ps", "stopping", "cancelled:P")
     leave = (StopPrefill(), Send("failed", "D"))
     t.ends("aborted", "Ps", before, "cancelled:P", "free", *leave, cause="client")
-    t.on("Ps", before, "notice:abort", "free", StopPrefill(), Send("ack", "D"))
-    t.on("Ps", "free", "notice:abort", None, Send("ack", "D"))
     t.ignore("Ps", "free", "cancelled:P")
+    if not told:
+        return
+    t.on("Ps", " ".join([*hears, holding]), "notice:abort", run=aborted)
+    t.ignore("Ps", "stopping", "notice:abort")
+    if hears:
+        t.on("Ps", before, "notice:abort", "free", StopPrefill(), Send("ack", "D"))
+    t.on("Ps", "free", "notice:abort", None, Send("ack", "D"))
 
 
 def crash_of_producer(t: Table, v: Variant, states: str, answering: str) -> None:
@@ -267,7 +257,7 @@ def crash_of_producer(t: Table, v: Variant, states: str, answering: str) -> None
         listening = machine.states[DS] in ("queued", "published", "aborting")
         return freed + seen + (health if listening else NO_INSTRUCTIONS)
 
-    t.on("Ps", f"idle prefilling stopping free {states}", "crashed:P", run=crash)
+    t.on("Ps", f"prefilling stopping free {states}", "crashed:P", run=crash)
     if not writes:  # D's reads go on, and end with errors
         t.on("Ps", "lost", "landed failed:quiesced quiesced", run=_ended)
 
@@ -275,114 +265,3 @@ def crash_of_producer(t: Table, v: Variant, states: str, answering: str) -> None
 def _ended(machine: Machine, event: Event, at_s: float) -> Instructions:
     machine.flying = 0 if event.key == "quiesced" else max(0, machine.flying - 1)
     return NO_INSTRUCTIONS
-
-
-def consumer_rows(t: Table, v: Variant, o: Options) -> None:
-    """Enter D's side, from first sight of the request to the end of decode."""
-    t.state("Ds", "absent queued")
-    t.state("Ds", "published aborting", owner=D_LINK)
-    decode_states(t)
-    _admission(t, v)
-    _answers(t, v, o)
-    _withdrawal(t, v, o)
-    decode_rows(t, o, "flying" if v.facts.initiator == "D" else "")
-
-
-def _admission(t: Table, v: Variant) -> None:
-    """D sees the request, queues for blocks, and tells P their addresses."""
-    health = timer("health", v.timers.health_s, "D")
-    reads: Quiet = "flying" if v.facts.initiator == "D" else ""
-    beat = timer("beat", v.timers.beat_s, "D") if "renew" in v.traits else NO_INSTRUCTIONS
-    reserve: Instructions = (Reserve("D"), *beat)
-    if beat:
-        # P's clock bounds D's silence: D says that it is alive for as long as it waits for room.
-        t.on("Ds", "queued", "timer:beat", None, Send("beat", "P"), *beat)
-        t.ignore("Ds", f"published aborting {OVER}", "timer:beat")
-
-    def seen(machine: Machine, event: Event, at_s: float) -> Instructions:
-        machine.states[DS] = "queued"
-        return reserve + health if machine.states[PS] == "lost" else reserve
-
-    told: Instructions = () if "silent" in v.traits else (Send("abort", "P"),)
-    t.on("Ds", "absent", "consumer_seen", run=seen)
-    t.on("Ds", "gone", "consumer_seen", "free", *told)
-    t.ignore("Ds", f"queued published aborting {OVER.removesuffix(' gone')}", "consumer_seen")
-    wait = timer("waiting", v.timers.waiting_s, "D")
-    t.on("Ds", "queued", "credit_granted", "published", Send("addresses", "P"), *wait)
-    t.ends("aborted", "Ds", "absent", "cancelled:D", "gone", cause="client")
-    leave = (Withdraw("D"), *told)
-    t.ends("aborted", "Ds", "queued", "cancelled:D", "free", *leave, cause="client")
-    t.ignore("Ds", "aborting scrapping free gone", "cancelled:D")
-    crash_rows(t, "published aborting", "absent queued gone", reads)
-    t.ignore("Ds", "free", "crashed:D")
-
-
-def _answers(t: Table, v: Variant, o: Options) -> None:
-    """P says that all is written, or that it failed; or P falls silent."""
-    to, then = admit_to(o)
-    still = quiet("waiting", v.timers.waiting_s)
-    t.on("Ds", "published", "notice:done", to, *still, *then)
-    t.ignore("Ds", f"aborting {OVER}", "notice:done")
-    settle = settle_failure(o, *still)
-    drained = settle_failure(o, *quiet("drain", v.timers.drain_s))
-    for key, cause in (("notice:failed", "prefill_failed"), ("timer:health", "prefill_crash")):
-        t.on("Ds", "published", key, run=_ending(settle, cause))
-        t.ends("failed", "Ds", "queued", key, "free", Withdraw("D"), cause=cause)
-        t.on("Ds", "aborting", key, run=_ending(drained, cause))
-        t.ignore("Ds", OVER, key)
-    t.ends("failed", "Ds", "absent", "notice:failed", "gone", cause="prefill_failed")
-    t.on("Ds", "aborting", "notice:ack quiesced", run=_ending(drained, "waiting_timeout"))
-    t.ignore("Ds", OVER, "notice:ack")
-    t.ignore("Ds", f"absent queued published {OVER}", "quiesced")
-
-
-def _ending(settle: object, cause: str) -> Run:
-    def end(machine: Machine, event: Event, at_s: float) -> Instructions:
-        return settle(machine, cause)  # type: ignore[operator,no-any-return]
-
-    return end
-
-
-def _withdrawal(t: Table, v: Variant, o: Options) -> None:
-    """D gives published blocks up: on the client's abort, or after waiting too long."""
-    still = quiet("waiting", v.timers.waiting_s)
-    told: Instructions = () if "silent" in v.traits else (Send("abort", "P"),)
-    ask: Instructions = (*still, *told, *timer("drain", v.timers.drain_s, "D"))
-    if {"silent", "no_drain"} & v.traits:
-        now = (*still, Free("Ds", "aborted"), *told)
-        t.ends("aborted", "Ds", "published", "cancelled:D", "free", *now, cause="client")
-    else:
-        t.ends("aborted", "Ds", "published", "cancelled:D", "aborting", *ask, cause="client")
-    if v.timers.drain_s is not None:
-        _drain_timer(t, v, o)
-    if v.timers.waiting_s is None:
-        return
-    t.ignore("Ds", f"aborting {OVER}", "timer:waiting")
-    settle = settle_failure(o)
-
-    def give_up(machine: Machine, event: Event, at_s: float) -> Instructions:
-        machine.states[DS] = "aborting"
-        late = NO_INSTRUCTIONS
-        if o.on_error == "fail":
-            late = fail(machine, "waiting_timeout")
-        return ask + late
-
-    at_once = {"no_drain", "timeout_frees", "silent"} & v.traits
-    t.on(
-        "Ds",
-        "published",
-        "timer:waiting",
-        run=_ending(settle, "waiting_timeout") if at_once else give_up,
-    )
-
-
-def _drain_timer(t: Table, v: Variant, o: Options) -> None:
-    settle = settle_failure(o)
-
-    def fence(machine: Machine, event: Event, at_s: float) -> Instructions:
-        machine.fenced = True
-        return (StopTransfer(),)
-
-    release = fence if "fenced" in v.traits else _ending(settle, "drain_timeout")
-    t.on("Ds", "aborting", "timer:drain", run=release)
-    t.ignore("Ds", OVER, "timer:drain")

@@ -87,7 +87,10 @@ def get_plan(
     if timers is not None:
         chosen = replace(chosen, timers=timers)
     asked = options or Options()
-    return Plan(kind, chosen, asked, found.build(chosen, asked))
+    table = found.build(chosen, asked)
+    # Only a pull has a state for it; for the others it is news that may come at any time.
+    table.ignore_rest("Ds", " ".join(table.states["Ds"]), ["transfer_started"])
+    return Plan(kind, chosen, asked, table)
 
 
 __all__ = [

@@ -49,6 +49,8 @@ class World:
         self.pending: list[Move] = [("arrive", number) for number in range(requests)]
         self.timers: list[Timer] = []
         self.stalled: set[str] = set()
+        #: Tell machines when bytes begin to move (optional in the vocabulary).
+        self.starts = False
         self.violations: dict[str, str] = {}
         self.covered: set[tuple[str, str, str]] | None = None
         transit = plan.facts.flight[0] == "X"
@@ -308,6 +310,7 @@ _TASK: dict[str, Callable[..., None]] = {
     "convert": World._convert,
     "decode": World._decode,
     "quiet": World._quiet,
+    "start": lambda world, number: world.feed(number, voc.TRANSFER_STARTED),
     "dispatch": lambda world, number: world.feed(number, voc.CONSUMER_SEEN),
     "note": lambda world, number, name: world.feed(number, voc.notice(name)),
     "cancelled": lambda world, number, side: world.feed(number, voc.cancelled(side)),

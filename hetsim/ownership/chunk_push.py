@@ -11,16 +11,15 @@ Traits beside those of ``_push.py``: ``early`` D reserves before the prefill.
 
 from __future__ import annotations
 
-from hetsim.ownership._common import post_all, timer
+from hetsim.ownership._await import consumer_rows
+from hetsim.ownership._common import post_all, quiet, timer
 from hetsim.ownership._machine import PS, Instructions, Machine, Table
 from hetsim.ownership._push import (
     bootstrap_rows,
-    consumer_rows,
     crash_of_producer,
     halt,
     mark,
     producer_states,
-    quiet,
     rendezvous_rows,
     settle_rows,
     stop_rows,
@@ -101,7 +100,7 @@ protocol(
                 "SGLang's opt-in: D reserves after the prefill, P holds meanwhile",
                 _LATE,
                 _DEFAULTS,
-                frozenset(),
+                frozenset({"late_dispatch"}),
                 _SAFE,
                 source=_SGLANG,
             ),
@@ -139,7 +138,7 @@ protocol(
                 "prefill_complete, bounded and drained in the same way",
                 _LATE,
                 _BOUNDED,
-                frozenset({"fenced", "renew"}),
+                frozenset({"late_dispatch", "fenced", "renew"}),
                 PROTOCOL_INVARIANTS,
                 source="hetsim",
             ),

@@ -87,7 +87,7 @@ def _end_of_producer(t: Table) -> None:
 
     t.on("Ps", "copying", "cancelled:P", run=scrap)
     t.ignore("Ps", "scrapping free", "cancelled:P")
-    t.ends("failed", "Ps", "idle waiting", "crashed:P", "lost", cause="prefill_crash")
+    t.ends("failed", "Ps", "waiting", "crashed:P", "lost", cause="prefill_crash")
     crash = Free("Ps", "crash")
     t.ends("failed", "Ps", "prefilling", "crashed:P", "lost", crash, cause="prefill_crash")
     full = (Withdraw("X"), crash)

@@ -10,9 +10,9 @@ finishes, whatever is still in the send queue.
 
 from __future__ import annotations
 
+from hetsim.ownership._await import consumer_rows
 from hetsim.ownership._machine import Table
 from hetsim.ownership._push import (
-    consumer_rows,
     crash_of_producer,
     producer_states,
     rendezvous_rows,
@@ -31,15 +31,17 @@ _READ = Facts(True, "layer", "D", "landed")
 def build(v: Variant, o: Options) -> Table:
     """Return the table of one variant."""
     t = Table({"Ps": "idle", "Ds": "absent"})
-    producer_states(t, "bootstrapping waiting", "sending")
     flushing = "free_at_finish" in v.traits
+    producer_states(t, "bootstrapping waiting", "" if flushing else "sending")
     if flushing:
         t.state("Ps", "flushing")
-        unheld_rows(t, "flushing")
+        unheld_rows(t, "flushing", told=True)
     rendezvous_rows(t, v, o)
-    settle_rows(t, v, "prefilling sending", "bootstrapping waiting")
-    stop_rows(t, v, "bootstrapping waiting", "sending", "prefilling sending")
-    states = "bootstrapping waiting sending" + (" flushing" if flushing else "")
+    last = "flushing" if flushing else "sending"
+    sending = "prefilling" if flushing else "prefilling sending"
+    settle_rows(t, v, sending, "bootstrapping waiting")
+    stop_rows(t, v, "bootstrapping waiting", "" if flushing else "sending", sending)
+    states = f"bootstrapping waiting {last}"
     crash_of_producer(t, v, states, "bootstrapping waiting prefilling")
     consumer_rows(t, v, o)
     t.ignore_rest("Ps", "lost")

@@ -82,7 +82,7 @@ def _prefill(t: Table) -> None:
     # A put goes on when its client leaves: the object may serve others.
     t.on("Ps", "storing", "cancelled:P", run=lambda machine, event, at_s: abort(machine))
     t.ignore("Ps", "free", "cancelled:P crashed:P")
-    t.ends("failed", "Ps", "idle waiting", "crashed:P", "lost", cause="prefill_crash")
+    t.ends("failed", "Ps", "waiting", "crashed:P", "lost", cause="prefill_crash")
     crash = Free("Ps", "crash")
     t.ends("failed", "Ps", "prefilling", "crashed:P", "lost", crash, cause="prefill_crash")
     full = (Withdraw("X"), crash)
@@ -278,8 +278,6 @@ def _enter(t: Table, land: Run, failed: Run, over: Run) -> None:
     t.on("Ds", "quarantine", "landed:get failed:quiesced:get quiesced:get", run=over)
     t.ignore("Ds", "quarantine", "failed:live:get")
     t.ignore("Ds", f"absent queued missed loading {_AFTER}", "quiesced:get")
-    t.ignore("Ds", f"loading quarantine {_AFTER}", "transfer_started")
-    t.ignore("Ps", "storing free", "transfer_started")
 
 
 _STORE = Timers(read_lease_s=10.0, discard_s=30.0, release_s=600.0)

@@ -10,15 +10,14 @@ Traits beside those of ``_push.py``: ``lease_over_write`` the lease goes on whil
 
 from __future__ import annotations
 
-from hetsim.ownership._common import NO_INSTRUCTIONS, post_all, timer
+from hetsim.ownership._await import consumer_rows
+from hetsim.ownership._common import NO_INSTRUCTIONS, post_all, quiet, timer
 from hetsim.ownership._machine import PS, Instructions, Machine, Table
 from hetsim.ownership._push import (
-    consumer_rows,
     crash_of_producer,
     halt,
     mark,
     producer_states,
-    quiet,
     settle_rows,
     start_at_once,
     stop_rows,
@@ -35,21 +34,23 @@ def build(v: Variant, o: Options) -> Table:
     """Return the table of one variant."""
     t = Table({"Ps": "idle", "Ds": "absent"})
     producer_states(t, "waiting", "held sending")
-    t.state("Ps", "overdue")
+    overdue = " overdue" if "lease_over_write" in v.traits else ""
+    if overdue:
+        t.state("Ps", "overdue")
+        unheld_rows(t, "overdue", told="silent" not in v.traits)
     start_at_once(t)
-    _match(t, v, o)
-    _lease(t, v)
+    _match(t, v, o, overdue)
+    _lease(t, v, overdue)
     settle_rows(t, v, "sending", "waiting prefilling held")
-    unheld_rows(t, "overdue")
     stop_rows(t, v, "waiting", "held sending", "sending")
-    crash_of_producer(t, v, "waiting held sending overdue", "waiting prefilling")
+    crash_of_producer(t, v, f"waiting held sending{overdue}", "waiting prefilling")
     consumer_rows(t, v, o)
     t.ignore_rest("Ps", "lost")
     t.ignore_rest("Ds", "lost")
     return t
 
 
-def _match(t: Table, v: Variant, o: Options) -> None:
+def _match(t: Table, v: Variant, o: Options, overdue: str) -> None:
     """Finished and registered, in either order, is when P writes."""
     arm = timer("transfer", v.timers.transfer_s, "P")
     lease = timer("lease", v.timers.lease_s, "P", "wall" if "fenced" in v.traits else "step")
@@ -82,13 +83,13 @@ def _match(t: Table, v: Variant, o: Options) -> None:
     t.on("Ps", "waiting prefilling", "notice:addresses", run=registered)
     t.on("Ps", "prefilling", "produced:last", run=finished)
     t.on("Ps", "held", "notice:addresses", run=lambda machine, event, at_s: write(machine))
-    t.ignore("Ps", "sending stopping free overdue", "notice:addresses")
+    t.ignore("Ps", f"sending stopping free{overdue}", "notice:addresses")
     if v.timers.registration_s is not None:
         t.on("Ps", "waiting prefilling", "timer:registration", run=forgotten)
-        t.ignore("Ps", "held sending stopping free overdue", "timer:registration")
+        t.ignore("Ps", f"held sending stopping free{overdue}", "timer:registration")
 
 
-def _lease(t: Table, v: Variant) -> None:
+def _lease(t: Table, v: Variant, overdue: str) -> None:
     if v.timers.lease_s is None:
         return
     expired = Free("Ps", "lease_expired")
@@ -100,11 +101,11 @@ def _lease(t: Table, v: Variant) -> None:
         return (expired, Corrupt("lease_expired_under_write"))
 
     t.on("Ps", "held", "timer:lease", "free", expired, *told)
-    if "lease_over_write" in v.traits:
+    if overdue:
         t.on("Ps", "sending", "timer:lease", run=overrun)
     else:
         t.ignore("Ps", "sending", "timer:lease")
-    t.ignore("Ps", "stopping free overdue", "timer:lease")
+    t.ignore("Ps", f"stopping free{overdue}", "timer:lease")
 
 
 protocol(

@@ -10,15 +10,14 @@ Traits beside those of ``_push.py``: ``keep`` after an error the source stays to
 
 from __future__ import annotations
 
-from hetsim.ownership._common import post_all, timer
+from hetsim.ownership._await import consumer_rows
+from hetsim.ownership._common import post_all, quiet, timer
 from hetsim.ownership._machine import PS, Instructions, Machine, Table
 from hetsim.ownership._push import (
-    consumer_rows,
     crash_of_producer,
     halt,
     mark,
     producer_states,
-    quiet,
     settle_rows,
     stop_rows,
 )
@@ -32,22 +31,24 @@ _FACTS = Facts(False, "request", "P", "landed")
 def build(v: Variant, o: Options) -> Table:
     """Return the table of one variant."""
     t = Table({"Ps": "idle", "Ds": "absent"})
-    producer_states(t, "waiting", "held sending kept")
-    _hold(t, v, o)
-    settle_rows(t, v, "sending", "waiting prefilling held kept")
+    kept = " kept" if "keep" in v.traits else ""
+    producer_states(t, "waiting", f"held sending{kept}")
+    _hold(t, v, o, kept)
+    settle_rows(t, v, "sending", f"waiting prefilling held{kept}")
     stop_rows(t, v, "waiting", "held sending", "sending")
-    t.ignore("Ps", "kept", "cancelled:P")
-    t.on("Ps", "kept", "notice:abort", None, Send("ack", "D"))
-    if v.timers.transfer_s is not None:
-        t.ignore("Ps", "kept", "timer:transfer")
-    crash_of_producer(t, v, "waiting held sending kept", "waiting prefilling")
+    if kept:
+        t.ignore("Ps", "kept", "cancelled:P")
+        t.on("Ps", "kept", "notice:abort", None, Send("ack", "D"))
+        if v.timers.transfer_s is not None:
+            t.ignore("Ps", "kept", "timer:transfer")
+    crash_of_producer(t, v, f"waiting held sending{kept}", "waiting prefilling")
     consumer_rows(t, v, o)
     t.ignore_rest("Ps", "lost")
     t.ignore_rest("Ds", "lost")
     return t
 
 
-def _hold(t: Table, v: Variant, o: Options) -> None:
+def _hold(t: Table, v: Variant, o: Options, kept: str) -> None:
     """P holds its blocks until D asks, or the hold timer ends."""
     hold = timer("lease", v.timers.lease_s, "P")
     still = quiet("lease", v.timers.lease_s)
@@ -65,10 +66,11 @@ def _hold(t: Table, v: Variant, o: Options) -> None:
         return still + post_all(machine, o.handles) + arm
 
     t.on("Ps", "held", "notice:addresses", run=asked)
-    t.ignore("Ps", "sending stopping kept free", "notice:addresses")
+    t.ignore("Ps", f"sending stopping free{kept}", "notice:addresses")
     if v.timers.lease_s is not None:
         t.on("Ps", "held", "timer:lease", "free", Free("Ps", "hold_expired"), Send("failed", "D"))
-        t.on("Ps", "kept", "timer:lease", "free", Free("Ps", "hold_expired"))
+        if kept:
+            t.on("Ps", "kept", "timer:lease", "free", Free("Ps", "hold_expired"))
         t.ignore("Ps", "sending stopping free", "timer:lease")
 
 
@@ -85,7 +87,7 @@ protocol(
                 "hold 480 s, receive 540 s; blocks of a late receive are freed at once",
                 _FACTS,
                 Timers(lease_s=480.0, waiting_s=540.0),
-                frozenset({"keep", "timeout_frees"}),
+                frozenset({"late_dispatch", "keep", "timeout_frees"}),
                 (*_SAFE, "I5", "I10"),
                 source="vllm-project/vllm 0.33.0, kv_connector/v1/mooncake",
             ),
@@ -94,7 +96,7 @@ protocol(
                 "60 s both ways; a late receive is in doubt and is not retired (TensorRT-LLM)",
                 _FACTS,
                 Timers(lease_s=60.0, waiting_s=60.0),
-                frozenset(),
+                frozenset({"late_dispatch"}),
                 ("I1", *_SAFE, "I5", "I16"),
                 source="NVIDIA/TensorRT-LLM, disaggregation lifecycle notes; 60 s since #12249",
             ),
@@ -103,7 +105,7 @@ protocol(
                 "faulty: D's timer is shorter than P's, and frees blocks that P still writes",
                 _FACTS,
                 Timers(lease_s=480.0, waiting_s=2.0),
-                frozenset({"keep", "timeout_frees"}),
+                frozenset({"late_dispatch", "keep", "timeout_frees"}),
                 _SAFE,
                 faulty="I10",
                 source="the defect of NVIDIA/TensorRT-LLM#14565",
@@ -113,7 +115,7 @@ protocol(
                 "in doubt until proven quiet, by a fence if need be; every wait bounded",
                 _FACTS,
                 Timers(lease_s=60.0, waiting_s=90.0, health_s=10.0, drain_s=30.0, transfer_s=60.0),
-                frozenset({"fenced"}),
+                frozenset({"late_dispatch", "fenced"}),
                 PROTOCOL_INVARIANTS,
                 source="hetsim",
             ),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Sequence
-from typing import Protocol, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol, TypeAlias
 
-__all__ = ["Batcher", "BatchView", "Chunks", "RouteView", "Router", "SequenceView"]
+__all__ = ["BatchView", "Batcher", "Chunks", "RouteView", "Router", "SequenceView"]
 
 
 class SequenceView(Protocol):
@@ -35,11 +34,16 @@ class BatchView(Protocol):
     """Token budget of a step."""
     chunked: bool
     """Whether a prompt may be split over steps."""
-    partial: Sequence[SequenceView]
-    """Prompts begun and not finished, oldest first."""
-    waiting: deque[SequenceView]
 
-    def demand(self, seq: SequenceView) -> tuple[int, int]:
+    @property
+    def partial(self) -> Sequence[SequenceView]:
+        """Prompts begun and not finished, oldest first."""
+
+    @property
+    def waiting(self) -> Collection[SequenceView]:
+        """Prompts not begun, in order."""
+
+    def demand(self, seq: Any) -> tuple[int, int]:
         """Return (blocks that admitting ``seq`` takes from the available ones, cached tokens)."""
 
     def room(self) -> int:

@@ -9,7 +9,7 @@ from hetsim.spec import register
 
 @register("batcher", "static")
 class StaticBatcher(VllmBatcher):
-    """Admits up to ``max_seqs`` prompts when nothing runs, then lets the batch decode to its end."""
+    """Admits up to ``max_seqs`` prompts when nothing runs, then lets them decode to the end."""
 
     __slots__ = ()
 

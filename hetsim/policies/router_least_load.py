@@ -16,5 +16,9 @@ class LeastLoad:
 
     def choose(self, views: Sequence[RouteView], prompt: int, keys: Sequence[int]) -> int:
         """Return the position with the fewest requests."""
-        loads = [view.load for view in views]
-        return loads.index(min(loads))
+        best, least = 0, views[0].load
+        for index, view in enumerate(views):
+            load = view.load
+            if load < least:
+                best, least = index, load
+        return best

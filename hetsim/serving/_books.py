@@ -33,7 +33,7 @@ class Books(InstanceState):
         free: int,
         total: int,
     ) -> None:
-        """Write the row of a segment; ``work`` is FLOPs and bytes, ``total`` and ``free`` blocks."""
+        """Write the row of a segment; ``work``: FLOPs and bytes, ``free`` and ``total``: blocks."""
         flops, nbytes = work
         steps = segment.limit
         start_s, first_s, slope_s = segment.start_s, segment.first_s, segment.slope_s

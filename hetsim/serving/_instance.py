@@ -277,6 +277,7 @@ class Instance(Entrance):
         """Lose everything: whole steps done by now are recorded, the one in flight is not."""
         segment = self.segment
         if segment is not None:
+            self.look(now)  # the step in flight has its blocks
             steps = min(segment.done_by(now), segment.limit)
             if steps:
                 segment.limit = segment.paid = steps

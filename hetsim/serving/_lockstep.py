@@ -52,6 +52,8 @@ class Lockstep(Instance):
         return self._branch_in() <= steps
 
     def _horizon(self, begun: int) -> int:
+        if any(rank.swapped and self._fits(rank, rank.swapped[0]) for rank in self.ranks):
+            return begun
         limit = self._branch_in()
         for rank in self._active:
             limit = min(limit, rank.next_finish - rank.steps, rank.cross_in())

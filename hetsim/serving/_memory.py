@@ -51,6 +51,8 @@ class Memory(Books):
         ``begun`` steps have their blocks; the next ones take from what is available now.
         """
         rank = self.rank
+        if rank.swapped and self._fits(rank, rank.swapped[0]):
+            return begun  # a preemption has just made room for one swapped out before
         limit = rank.next_finish - rank.steps
         if not rank.plain:
             limit = min(limit, rank.cross_in())

@@ -34,9 +34,7 @@ def _pool_of(pools: list[PoolStage], fault: Any) -> PoolStage:
 class _Crash:
     """One instance dies, loses everything in it, and may come back empty."""
 
-    def __init__(
-        self, world: World, pool: PoolStage, handoff: Handoff | None, fault: Any
-    ) -> None:
+    def __init__(self, world: World, pool: PoolStage, handoff: Handoff | None, fault: Any) -> None:
         self.world = world
         self.pool = pool
         self.handoff = handoff
@@ -45,7 +43,7 @@ class _Crash:
         self.side = "P" if pool.plan.role == "prefill" else "D"
 
     def strike(self) -> None:
-        """The instance dies now."""
+        """Let the instance die now."""
         instance, pool, now = self.instance, self.pool, self.world.engine.now
         if instance.dead:
             return
@@ -81,7 +79,7 @@ class _Crash:
             seq.dst_rank = None
         else:
             seq.held = None
-        self.handoff.feed(seq, crashed(self.side))  # type: ignore[arg-type]
+        self.handoff.feed(seq, crashed(self.side))
         self.handoff.reason = ""
         self.world.end(seq, FAILED, reason)
 

@@ -6,13 +6,12 @@ an event. Seconds come from the transfer planner and the fabric.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from heapq import heappush
 from typing import Any
 
-from hetsim.engine import NORMAL, Alarm, Wake
-from hetsim.metrics import pack_move, pack_transfer
+from hetsim.engine import NORMAL, Wake
+from hetsim.metrics import pack_move
 from hetsim.ownership import PARTS
 from hetsim.ownership._vocabulary import (
     ARRIVED,
@@ -26,62 +25,25 @@ from hetsim.ownership._vocabulary import (
     SetTimer,
     StartTransfer,
     StopTimer,
+    crashed,
     landed,
     notice,
     produced,
     quiesced,
-    timer_fired,
     transfer_failed,
 )
 from hetsim.ownership._vocabulary import FINISHED as DECODED
 from hetsim.serving import Instance, Seq
 from hetsim.stages._plan import BoundaryPlan
 from hetsim.stages._pool import PoolStage
+from hetsim.stages._timers import Timers
+from hetsim.stages._wire import Wire
 from hetsim.stages._world import FAILED, World
 from hetsim.stages._world import FINISHED as DONE
 
 __all__ = ["Handoff"]
 
 NAN = float("nan")
-_PLANS = 8192
-"""Transfer plans remembered at a time, by tokens."""
-
-
-class _Timers:
-    """Timers of one name and delay: deadlines come in order, so one alarm serves all.
-
-    A timer that was stopped or set again stays in the queue; only the deadline that the sequence
-    remembers under the name fires.
-    """
-
-    __slots__ = ("_alarm", "_due", "_handoff", "_name")
-
-    def __init__(self, handoff: Handoff, name: str) -> None:
-        self._handoff = handoff
-        self._name = name
-        self._due: deque[tuple[float, Seq]] = deque()
-        self._alarm = Alarm(handoff.engine, self._ring)
-
-    def add(self, seq: Seq, deadline_s: float) -> None:
-        """Arm it for ``seq``, in place of an earlier one of the same name."""
-        seq.timers[self._name] = deadline_s
-        due = self._due
-        due.append((deadline_s, seq))
-        if len(due) == 1:
-            self._alarm.set(deadline_s)
-
-    def _ring(self) -> None:
-        due, name, now = self._due, self._name, self._handoff.engine._now
-        while due:
-            deadline_s, seq = due[0]
-            armed = seq.timers.get(name) == deadline_s
-            if armed and deadline_s > now:
-                self._alarm.set(deadline_s)
-                return
-            due.popleft()
-            if armed:
-                del seq.timers[name]
-                self._handoff.feed(seq, timer_fired(name))
 
 
 class Handoff:
@@ -96,17 +58,17 @@ class Handoff:
         self.machines = plan.plan
         self.source = source
         self.target = target
-        self.transfers = world.recorder.transfers
+        self._wire = Wire(world, plan, source, target, self._landed)
         self.moves = world.recorder.ownership
         self._codes: dict[tuple[int, str, str], int] = {}
-        self._timers: dict[tuple[str, float], _Timers] = {}
+        self._timers: dict[tuple[str, float], Timers] = {}
         self._ops: dict[str, Callable[[Seq, Any], None]] = {
             "start_prefill": self._start_prefill,
             "stop_prefill": self._stop_prefill,
             "dispatch": self._dispatch,
             "reserve": self._reserve,
             "withdraw": self._nothing,
-            "start_transfer": self._start_transfer,
+            "start_transfer": self._wire.start,
             "stop_transfer": self._stop_transfer,
             "send": self._send,
             "set_timer": self._set_timer,
@@ -122,11 +84,8 @@ class Handoff:
         }
         self.reason = ""
         """Why requests fail just now, where a fault knows better than the machine."""
-        self._paths: dict[tuple[int, int], Any] = {}
-        self._plans: dict[int, tuple[Any, float]] = {}
         self._control_s = plan.control_s
-        self._by_layer = plan.granularity == "layer"
-        #: Prefill tokens that the first token's side leaves to D (vLLM computes the last one there).
+        #: Prompt tokens left to D: where D emits the first token, vLLM computes the last one there.
         self._less = 1 if plan.first_token_from == "decode" else 0
         source.on_prefilled = self._prefilled
         source.on_started = self._chunk_started
@@ -139,7 +98,7 @@ class Handoff:
     # -- requests ----------------------------------------------------------------------------
 
     def submit(self, seq: Seq) -> None:
-        """A request arrives: make its machine."""
+        """Make the machine of a request that arrives."""
         seq.handoff = self.machines.machine(seq.rid)
         seq.transfer_tokens = seq.isl - self._less
         seq.timers = {}
@@ -154,26 +113,26 @@ class Handoff:
         answer = machine.handle(event, now)
         # Identity is enough: a state that is set again is the same word of the table.
         if states[0] is not source:
-            self._note(now, seq.rid, 0, source, states[0], event)
+            code = self._codes.get((0, source, states[0]))
+            if code is None:
+                code = self._code(0, source, states[0], event)
+            self.moves(pack_move(now, seq.rid, code))
         if states[1] is not target:
-            self._note(now, seq.rid, 1, target, states[1], event)
+            code = self._codes.get((1, target, states[1]))
+            if code is None:
+                code = self._code(1, target, states[1], event)
+            self.moves(pack_move(now, seq.rid, code))
         if states[2] is not transit:
-            self._note(now, seq.rid, 2, transit, states[2], event)
+            code = self._codes.get((2, transit, states[2]))
+            if code is None:
+                code = self._code(2, transit, states[2], event)
+            self.moves(pack_move(now, seq.rid, code))
         ops = self._ops
         for instruction in answer:
             ops[instruction.op](seq, instruction)
 
-    def _note(
-        self, now: float, rid: int, part: int, before: str, after: str, event: Any
-    ) -> None:
-        """Write a row of the ownership table."""
-        try:
-            code = self._codes[part, before, after]
-        except KeyError:
-            code = self._code(part, before, after, event)
-        self.moves(pack_move(now, rid, code))
-
     def _code(self, part: int, before: str, after: str, event: Any) -> int:
+        """Return the code of a change of state; a new one gets the event that caused it first."""
         name = PARTS[part]
         owner = self.machines.table.owners[name].get(after) or ""
         moves = self.world.info.moves
@@ -195,7 +154,7 @@ class Handoff:
                     instance.load -= 1
 
     def _chunk_started(self, instance: Instance, seq: Seq, end_s: float, tokens: int) -> None:
-        """A step computes ``tokens`` of the prompt and ends at ``end_s``."""
+        """Note that a step which ends at ``end_s`` computes ``tokens`` of the prompt."""
         if seq.gone:
             return
         if seq.attempt == 0:
@@ -230,7 +189,7 @@ class Handoff:
             self.feed(seq, produced(index, count))
 
     def _prefilled(self, instance: Instance, seq: Seq, now: float) -> None:
-        """The whole prompt is computed: keep its blocks for the hand-off, and say so."""
+        """Keep the blocks of a computed prompt for the hand-off, and say so."""
         instance.detach(seq)
         seq.source = instance
         if seq.attempt == 0:
@@ -270,6 +229,10 @@ class Handoff:
     def _reserve(self, seq: Seq, _: Any) -> None:
         instance = self._target_of(seq)
         if instance is None:
+            # Nobody is left to ask: as if the instance had died with the request in its queue.
+            self.reason = "decode_crash"
+            self.feed(seq, crashed("D"))
+            self.reason = ""
             self.world.end(seq, FAILED, "decode_crash")
             return
         self.target.ask(instance, seq)
@@ -278,7 +241,7 @@ class Handoff:
         self.feed(seq, CREDIT_GRANTED)
 
     def _admit(self, seq: Seq, _: Any) -> None:
-        """The KV is there: the request may decode."""
+        """Let the request decode, now that its KV is there."""
         if seq.gone:
             return
         now = self.engine._now
@@ -318,64 +281,7 @@ class Handoff:
 
     # -- moving bytes ------------------------------------------------------------------------
 
-    def _start_transfer(self, seq: Seq, order: StartTransfer) -> None:
-        """Post one piece: its tokens, its bytes, its path."""
-        now = self.engine._now
-        tokens = seq.transfer_tokens if order.of == 1 else self._piece_tokens(seq, order)
-        planned, beside_s = self._plans.get(tokens) or self._plan(tokens)
-        source = seq.source.index if seq.source is not None else seq.prefill_instance
-        pair = (source, seq.dest.index)
-        path = self._paths.get(pair)
-        if path is None:
-            path = self._paths[pair] = self._path(pair)
-        if seq.transfer_start_s != seq.transfer_start_s:
-            seq.transfer_start_s = now
-        limit = planned.rate_bytes_per_s
-        if self._by_layer and seq.second_s > now:
-            limit = min(limit, planned.bytes / (seq.second_s - now))
-        fabric = self.world.fabric
-        assert fabric is not None
-        fabric.start(path, planned.bytes, self._landed, (seq, order, planned), limit, beside_s)
-        seq.convert_s += planned.producer_convert_s
-
-    def _plan(self, tokens: int) -> tuple[Any, float]:
-        """Return the transfer of ``tokens``, and its seconds beside the wire; remember both."""
-        planned = self.plan.transfer.plan(tokens)
-        beside_s = (
-            planned.post_s
-            + planned.fixed_s
-            + planned.producer_convert_s
-            + planned.producer_stage_s
-            + planned.consumer_stage_s
-        )
-        plans = self._plans
-        if len(plans) >= _PLANS:
-            plans.clear()
-        found = plans[tokens] = (planned, beside_s)
-        return found
-
-    def _piece_tokens(self, seq: Seq, order: StartTransfer) -> int:
-        size = self.plan.chunk_tokens
-        first = order.piece * size
-        return max(1, min(size, seq.transfer_tokens - first))
-
-    def _path(self, pair: tuple[int, int]) -> Any:
-        network = self.world.plan.network
-        source, target = self.source.plan.name, self.target.plan.name
-        return network.path(f"{source}/{pair[0]}", f"{target}/{pair[1]}")
-
-    def _landed(self, flow: Any) -> None:
-        seq, order, planned = flow.tag
-        now = self.engine._now
-        end_s = seq.prefill_end_s
-        exposed_s = now - max(flow.started_s, end_s) if end_s == end_s else 0.0
-        self.transfers(
-            pack_transfer(
-                seq.rid, seq.prefill_instance, seq.dest.index, planned.bytes, planned.descriptors,
-                flow.started_s, flow.started_s, now - flow.started_s, planned.pieces,
-                max(0.0, exposed_s), 0, 0,
-            )
-        )  # fmt: skip
+    def _landed(self, seq: Seq, order: StartTransfer) -> None:
         self.feed(seq, landed(order.piece, order.of, order.leg))
 
     def _stop_transfer(self, seq: Seq, asked: Any) -> None:
@@ -389,11 +295,8 @@ class Handoff:
         self.feed(seq, quiesced(asked.leg))
 
     def _convert(self, seq: Seq, order: Convert) -> None:
-        planned = self.plan.transfer.plan(seq.transfer_tokens)
-        seq.convert_s += planned.consumer_convert_s
-        self.engine.call_at(
-            self.engine._now + planned.consumer_convert_s, lambda: self.feed(seq, CONVERTED)
-        )
+        engine, delay_s = self.engine, self._wire.convert_s(seq)
+        engine.call_at(engine._now + delay_s, lambda: self.feed(seq, CONVERTED))
 
     # -- control -----------------------------------------------------------------------------
 
@@ -407,17 +310,18 @@ class Handoff:
         heappush(engine.queue, (at_s, NORMAL, next(engine.order), Wake(self._told, (seq, event))))
 
     def _told(self, wake: Wake) -> None:
-        self.feed(*wake.owner)
+        seq, event = wake.owner
+        self.feed(seq, event)
 
     def _set_timer(self, seq: Seq, order: SetTimer) -> None:
         name, delay_s = order.name, order.delay_s
         timers = self._timers.get((name, delay_s))
         if timers is None:
-            timers = self._timers[name, delay_s] = _Timers(self, name)
+            timers = self._timers[name, delay_s] = Timers(self.engine, name, self.feed)
         timers.add(seq, self.engine._now + delay_s)
 
     def _stop_timer(self, seq: Seq, order: StopTimer) -> None:
-        seq.timers.pop(order.name, None)
+        Timers.stop(seq, order.name)
 
     def _nothing(self, seq: Seq, _: Any) -> None:
         """Only the ownership table shows it."""
@@ -425,25 +329,23 @@ class Handoff:
     # -- letting go --------------------------------------------------------------------------
 
     def _free(self, seq: Seq, order: Free) -> None:
-        now = self.engine._now
         if order.block_set == "Ps":
-            self._free_source(seq, now)
-        elif order.block_set == "Ds":
-            self._free_target(seq, now)
+            if seq.held is not None:
+                self._free_source(seq, self.engine._now)
+        elif order.block_set == "Ds" and seq.dst_rank is not None:
+            self._free_target(seq, self.engine._now)
 
     def _free_source(self, seq: Seq, now: float) -> None:
-        if seq.held is not None:
-            instance: Instance = seq.source
-            instance.drop(seq, now)
-            if instance.next_s != instance.wake_s:
-                self.source.rearm(instance)
+        instance: Instance = seq.source
+        instance.drop(seq, now)
+        if instance.next_s != instance.wake_s:
+            self.source.rearm(instance)
 
     def _free_target(self, seq: Seq, now: float) -> None:
-        if seq.dst_rank is not None:
-            seq.dest.unreserve(seq, now)
-            if self.target.credit[seq.dest.index]:
-                self.target.grant(seq.dest)
-            self.target.rearm(seq.dest)
+        seq.dest.unreserve(seq, now)
+        if self.target.credit[seq.dest.index]:
+            self.target.grant(seq.dest)
+        self.target.rearm(seq.dest)
 
     def _fail(self, seq: Seq, order: Any) -> None:
         self.world.end(seq, FAILED, self.reason or _REASON.get(order.cause, "transfer_failed"))

@@ -10,8 +10,8 @@ from hetsim.engine import LATE, Alarm, Wake
 from hetsim.serving import FINISHED, PREFILLED, Instance, Lockstep, Outcome, Rank, Seq
 from hetsim.spec import lookup
 from hetsim.stages._plan import PoolPlan
-from hetsim.stages._world import REJECTED, TIMED_OUT, World
 from hetsim.stages._world import FINISHED as DONE
+from hetsim.stages._world import REJECTED, TIMED_OUT, World
 
 __all__ = ["PoolStage"]
 
@@ -148,10 +148,13 @@ class PoolStage:
             return
         engine = self.engine
         wake = instance.wake = next(engine.order)
-        heappush(engine.queue, (at_s, LATE, wake, instance.bell))
+        if at_s == engine._now:
+            engine.soon.append((at_s, LATE, wake, instance.bell))
+        else:
+            heappush(engine.queue, (at_s, LATE, wake, instance.bell))
 
     def _wake(self, bell: Wake) -> None:
-        """A step boundary: let the instance act, then pass its outcomes on."""
+        """Let the instance act at its step boundary, then pass its outcomes on."""
         instance: Instance = bell.owner
         engine = self.engine
         if engine.rang != instance.wake:
@@ -168,7 +171,10 @@ class PoolStage:
             self.grant(instance)
         at_s = instance.next_s
         if at_s != instance.wake_s:
-            self.rearm(instance)
+            # :meth:`rearm`, inlined: most of its calls would be from here.
+            instance.wake_s = at_s
+            wake = instance.wake = next(engine.order)
+            heappush(engine.queue, (at_s, LATE, wake, instance.bell))
 
     def _pass_on(self, instance: Instance, outcomes: list[Outcome], now: float) -> None:
         for kind, seq, at_s, tokens in outcomes:
@@ -243,4 +249,3 @@ class PoolStage:
 
     def __repr__(self) -> str:
         return f"PoolStage({self.plan.name}, {len(self.alive)} alive)"
-

@@ -26,7 +26,8 @@ class _Door:
         plan = world.plan
         self.max_context = plan.max_context
         self.max_tokens = min(
-            pool.blocks * pool.rules.block_tokens - pool.rules.fixed_blocks * pool.rules.block_tokens
+            pool.blocks * pool.rules.block_tokens
+            - pool.rules.fixed_blocks * pool.rules.block_tokens
             for pool in plan.pools
         )
         self.overhead_s = plan.pools[0].request_overhead_s
@@ -147,4 +148,3 @@ class ClosedSource(_Door):
     def _ended(self, seq: Seq, now: float) -> None:
         user, turn = seq.user, seq.turn + 1
         self._ask(user, turn, self.loop.next(user, turn), now)
-

@@ -75,7 +75,9 @@ def text_of(value: Any) -> str:
 def axis_problems(axis: Axis, where: str, base: Loaded | None) -> Iterator[Problem]:
     """Yield what is wrong with an axis; ``where`` is its place in the file."""
     if not axis.levels:
-        yield Problem("has no level; give at least one, such as levels: [1, 2, 4]", f"{where}.levels")
+        yield Problem(
+            "has no level; give at least one, such as levels: [1, 2, 4]", f"{where}.levels"
+        )
     if axis.path and axis.paths:
         yield Problem("state path or paths, not both", where)
     if axis.labels and len(axis.labels) != len(axis.levels):
@@ -141,6 +143,8 @@ def _level_problems(
     for path, value in level.sets:
         try:
             apply_set(data, path, deepcopy(value))
+            if parse_key(path)[0] in ("seed", "name"):
+                raise ScenarioError(Problem("is not for an axis; seeds are replications.seeds"))
         except ScenarioError as error:
             # A path that stands once is wrong once, not once per level.
             at = where + (".path" if axis.path else ".paths") if axis.path or axis.paths else place

@@ -7,6 +7,7 @@ shared as widely as possible, and nothing waits.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,7 @@ class PromptCurve:
     def __init__(self, plan: PoolPlan, longest: int) -> None:
         self.plan = plan
         self.model = plan.model
+        self._known: dict[int, float] = {}
         rules = plan.rules
         most = rules.max_tokens if rules.chunked else max(rules.max_tokens, longest)
         most *= plan.ranks
@@ -53,11 +55,11 @@ class PromptCurve:
         share, rest = divmod(tokens, count)
         chunks = [(share + (1 if i < rest else 0), 0) for i in range(count)]
         none = (0.0,) * len(model.windows)
-        total = float(model.step(chunks, 0, none).time_s)
+        total: float = model.step(chunks, 0, none).time_s
         if not hasattr(model, "operators"):
             return total
         total -= _attention_s(model, chunks)
-        return max(0.0, total - model.overheads.host_per_sequence_s * count)
+        return max(0.0, total - float(model.overheads.host_per_sequence_s) * count)
 
     def prompt_s(self, tokens: Vector) -> Vector:
         """Return the least seconds between a prompt's first step and its end, by itself."""
@@ -73,7 +75,12 @@ class PromptCurve:
         """
         if self.plan.ranks > 1 or not hasattr(self.model, "operators"):
             return 0.0
-        return _attention_s(self.model, list(zip(tokens, past, strict=True))) * _SAFETY
+        key = hash((tuple(tokens), tuple(past)))
+        found = self._known.get(key)
+        if found is None:
+            chunks = list(zip(tokens, past, strict=True))
+            found = self._known[key] = _attention_s(self.model, chunks) * _SAFETY
+        return found
 
 
 def _attention_s(model: Any, chunks: list[tuple[int, int]]) -> float:
@@ -82,13 +89,15 @@ def _attention_s(model: Any, chunks: list[tuple[int, int]]) -> float:
 
 
 class DecodeCurve:
-    """Decode steps of an instance: a convex lower envelope of the part that context does not change.
+    """Decode steps of an instance: a convex lower envelope of the part without context.
 
     ``step(b, S) >= intercept_k + gradient_k b + sum(slope S)`` for every piece ``k``.
     """
 
     def __init__(self, plan: PoolPlan) -> None:
         model, rules = plan.model, plan.rules
+        self.known: dict[tuple[Any, ...], Any] = {}
+        """What has been worked out for some answers already."""
         self.most = float(max(1, min(rules.max_seqs, plan.blocks))) * plan.ranks
         """Sequences that one step can hold."""
         batches = _batches(int(self.most))
@@ -96,7 +105,9 @@ class DecodeCurve:
         seconds = np.array([point.const_s for point in points])
         self.first_s = float(seconds[0]) * _SAFETY
         self.windows: tuple[int | None, ...] = tuple(model.windows)
-        self.slopes = np.array([min(p.slopes_s[g] for p in points) for g in range(len(self.windows))])
+        self.slopes = np.array(
+            [min(p.slopes_s[g] for p in points) for g in range(len(self.windows))]
+        )
         self.slopes = self.slopes * _SAFETY
         shares = plan.rules.unit_blocks > 0
         tokens = float(plan.blocks) * rules.block_tokens * plan.ranks
@@ -137,7 +148,7 @@ def _lower_hull(x: Vector, y: Vector) -> tuple[Vector, Vector]:
             hull.pop()
         hull.append((px, py))
     intercepts, gradients = [min(py for _, py in hull)], [0.0]
-    for (ax, ay), (bx, by) in zip(hull, hull[1:], strict=False):
+    for (ax, ay), (bx, by) in pairwise(hull):
         gradient = (by - ay) / (bx - ax)
         if gradient >= 0.0 and ay - gradient * ax >= 0.0:
             gradients.append(gradient)

@@ -74,8 +74,10 @@ class Demand:
 
 
 def demand_of(scenario: Scenario, base_dir: str | Path) -> Demand | None:
-    """Return the demand of a scenario; None for users in a closed loop, whose arrivals depend on
-    the answers."""
+    """Return the demand of a scenario, or None for users in a closed loop.
+
+    When those ask again depends on the answers.
+    """
     workload = build_workload(scenario.workload, scenario.seed, base_dir)
     if workload.table is None or not len(workload.table):
         return None

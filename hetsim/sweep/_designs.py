@@ -80,7 +80,9 @@ def _listed_problems(design: Listed, labels: Any) -> list[Problem]:
         where = f"design.points[{number}]"
         for name in point:
             if name not in labels:
-                problems.append(Problem(f"no such axis; {nearest(name, labels)}", f"{where}.{name}"))
+                problems.append(
+                    Problem(f"no such axis; {nearest(name, labels)}", f"{where}.{name}")
+                )
         for name, known in labels.items():
             if name not in point:
                 problems.append(Problem(f"states no level of axis {name!r}", where))
@@ -122,7 +124,9 @@ def _fraction(fraction: int, shape: Sequence[int]) -> Points:
         power = seen[prime] = seen.get(prime, -1) + 1
         axes = [axis for axis, levels in enumerate(shape) if levels % prime == 0]
         weights = _weights(len(axes), prime, power)
-        total = sum(w * points[:, axis].astype(np.int64) for w, axis in zip(weights, axes, strict=True))
+        total = sum(
+            w * points[:, axis].astype(np.int64) for w, axis in zip(weights, axes, strict=True)
+        )
         keep &= np.asarray(total) % prime == 0
     return points[keep]
 
@@ -134,7 +138,9 @@ def _weights(axes: int, prime: int, power: int) -> list[int]:
     if prime == 2:
         # Halves, quarters, ... of the axes: 1010..., 1100..., as in two-level fractions.
         return [(axis >> (power - 1)) & 1 for axis in range(axes)]
-    return [pow(axis + 1, power, prime) if axis + 1 < prime else axis % prime for axis in range(axes)]
+    return [
+        pow(axis + 1, power, prime) if axis + 1 < prime else axis % prime for axis in range(axes)
+    ]
 
 
 def _sampled(design: Any, shape: Sequence[int]) -> Points:
@@ -148,7 +154,8 @@ def _sampled(design: Any, shape: Sequence[int]) -> Points:
         unit = qmc.LatinHypercube(axes, rng=np.random.default_rng(design.seed)).random(samples)
     levels = np.array(shape)
     chosen = np.minimum((unit * levels).astype(np.int64), levels - 1)
-    return chosen.astype(np.int32)
+    sampled: Points = chosen.astype(np.int32)
+    return sampled
 
 
 def _unique(points: Points) -> Points:

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hetsim.errors import HetsimError, InfeasibleError, Problem, ScenarioError
+import numpy as np
+
+from hetsim.errors import HetsimError, InfeasibleError, Problem, ScenarioError, nearest
 from hetsim.scenario import (
     Loaded,
     Places,
@@ -15,6 +17,7 @@ from hetsim.scenario import (
     load_scenario,
     locate,
     places_of,
+    scenario_names,
     shipped_scenario,
 )
 from hetsim.spec import data_root
@@ -92,8 +95,11 @@ def _find(text: str) -> Path:
     return data_root("scenarios") / "sweeps" / f"{stem}.yaml" if stem in sweep_names() else path
 
 
-def load_sweep(path_or_name: str | Path) -> LoadedSweep:
+def load_sweep(path_or_name: str | Path, *, enumerate_points: bool = True) -> LoadedSweep:
     """Return the sweep in a file, or the shipped one of that name.
+
+    Without ``enumerate_points`` the design is left aside and there are no points: a search
+    proposes its own, from however many combinations.
 
     Raises
     ------
@@ -104,17 +110,28 @@ def load_sweep(path_or_name: str | Path) -> LoadedSweep:
 
     path = _find(str(path_or_name))
     data, marks = read_yaml(path)
-    return sweep_data(data, base_dir=path.parent, file=str(path), marks=marks)
+    return sweep_data(
+        data,
+        base_dir=path.parent,
+        file=str(path),
+        marks=marks,
+        enumerate_points=enumerate_points,
+    )
 
 
 def sweep_data(
-    data: Any, *, base_dir: str | Path = ".", file: str = "", marks: Any = None
+    data: Any,
+    *,
+    base_dir: str | Path = ".",
+    file: str = "",
+    marks: Any = None,
+    enumerate_points: bool = True,
 ) -> LoadedSweep:
     """Return the sweep in plain data, as :func:`load_sweep` does."""
     if not isinstance(data, dict):
         raise ScenarioError(Problem("is not a sweep: a mapping with base and axes", "", file))
     reader = _Reader(data, Path(base_dir), file, marks or {})
-    found = reader.read()
+    found = reader.read(enumerate_points)
     if reader.problems or found is None:
         raise ScenarioError(list(dict.fromkeys(locate(reader.problems, reader.places, file))))
     return found
@@ -131,7 +148,7 @@ class _Reader:
         self.places: Places = places_of(marks, file)
         self.problems: list[Problem] = []
 
-    def read(self) -> LoadedSweep | None:
+    def read(self, enumerate_points: bool) -> LoadedSweep | None:
         """Return the sweep, or None with problems noted."""
         spec = self._spec()
         base = self._base()
@@ -142,10 +159,13 @@ class _Reader:
         self.problems += [*_spec_problems(spec), *clash_problems(axes)]
         labels = {axis.name: axis.labels for axis in axes}
         shape = [len(axis.levels) for axis in axes]
-        self.problems += design_problems(spec.design, shape, labels)
+        if enumerate_points:
+            self.problems += design_problems(spec.design, shape, labels)
         if base is None or self.problems:
             return None
-        points = design_points(spec.design, shape, labels)
+        points = np.zeros((0, len(axes)), dtype=np.int32)
+        if enumerate_points:
+            points = design_points(spec.design, shape, labels)
         return LoadedSweep(spec, base, tuple(axes), points, self.data)
 
     def _spec(self) -> SweepSpec | None:
@@ -180,7 +200,9 @@ class _Reader:
             if isinstance(base, str):
                 loaded = load_scenario(self._base_path(base))
             elif isinstance(base, dict):
-                inner = {path[1:]: line for path, line in self.marks.items() if path[:1] == ("base",)}
+                inner = {
+                    path[1:]: line for path, line in self.marks.items() if path[:1] == ("base",)
+                }
                 loaded = load_data(
                     base,
                     base_dir=self.base_dir,
@@ -201,7 +223,13 @@ class _Reader:
 
     def _base_path(self, name: str) -> str:
         beside = self.base_dir / name
-        return name if shipped_scenario(name) and not beside.exists() else str(beside)
+        if beside.exists():
+            return str(beside)
+        if shipped_scenario(name) is None:
+            raise ScenarioError(
+                Problem(f"no such scenario: {nearest(name, scenario_names())}", "base")
+            )
+        return name
 
 
 def _try_plan(loaded: Loaded) -> None:
@@ -227,7 +255,9 @@ def _constraint_problems(spec: SweepSpec) -> Iterator[Problem]:
     limits = spec.constraints
     low, high = limits.accelerators_at_least, limits.accelerators_at_most
     if low is not None and high is not None and low > high:
-        yield Problem(f"accelerators_at_least {low} contradicts accelerators_at_most {high}", "constraints")
+        yield Problem(
+            f"accelerators_at_least {low} contradicts accelerators_at_most {high}", "constraints"
+        )
     seen: dict[str, str] = {}
     for name, count in limits.supply.items():
         where = f"constraints.supply.{name}"

@@ -52,7 +52,8 @@ def objective_problems(spec: SweepSpec) -> Iterator[Problem]:
         )
     elif keep == "winner" and response.metric not in BOUNDED:
         yield Problem(
-            f"has no bound to screen by; {nearest(response.metric, BOUNDED)}; or screen: {{keep: all}}",
+            f"has no bound to screen by; {nearest(response.metric, BOUNDED)}; or screen: "
+            "{keep: all}",
             "response.metric",
         )
     elif keep == "front":

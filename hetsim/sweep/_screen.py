@@ -89,7 +89,13 @@ def _one_seed(
     start = w["start_s"] + p["least_s"]
     late = (w["late_s"] + p["late_s"] + d["late_s"]).max(axis=1)
     end = np.maximum.reduce(
-        [p["end_s"] + d["least_s"], start + d["busy_s"], start + link, late, start + tables.mix_s(rows, seed)]
+        [
+            p["end_s"] + d["least_s"],
+            start + d["busy_s"],
+            start + link,
+            late,
+            start + tables.mix_s(rows, seed),
+        ]
     )
     span = np.maximum(end - w["measured_from_s"], 1e-12)
     good = np.minimum.reduce([p["good"], d["good"], w["requests"]])

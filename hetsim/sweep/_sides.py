@@ -1,5 +1,4 @@
-"""One pool configuration of a sweep: its engine, its price, its ports, made once however many points
-hold it."""
+"""One pool configuration of a sweep: its engine, price and ports, made once for all its points."""
 
 from __future__ import annotations
 
@@ -7,7 +6,7 @@ from dataclasses import replace
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hetsim.costs import Calibration, load_calibration
 from hetsim.errors import HetsimError, InfeasibleError
@@ -76,6 +75,8 @@ class Side(NamedTuple):
     """Of all nodes together, one direction; infinite where KV does not pass NICs."""
     kv_bytes: tuple[tuple[int | None, float], ...]
     """KV bytes per token of the whole model at this pool's format, by window."""
+    kv_format: str
+    runtime: str
     reason: str = ""
     """Why the pool cannot be built."""
 
@@ -113,6 +114,8 @@ class SideMaker:
             overhead_s=found.plan.request_overhead_s if isinstance(found, Engine) else 0.0,
             nic_bytes_per_s=_nic_bytes_per_s(scenario, name, accelerator),
             kv_bytes=_kv_bytes(scenario, name, self.base_dir),
+            kv_format=pool.precision.kv,
+            runtime=pool.runtime,
             reason=found if isinstance(found, str) else "",
         )
 
@@ -178,7 +181,11 @@ def _nic_bytes_per_s(scenario: Scenario, name: str, accelerator: Accelerator) ->
     node = devices_per_node(pool, accelerator)
     cut = pool.parallel
     size = cut.tp * cut.pp * cut.dp
-    nodes = ceil(pool.instances / (node // size)) if size <= node else pool.instances * ceil(size / node)
+    nodes = (
+        ceil(pool.instances / (node // size))
+        if size <= node
+        else pool.instances * ceil(size / node)
+    )
     own = network.pools.get(name)
     nics = (own.nics_per_node if own else None) or network.nics_per_node
     rate = (own.nic if own else None) or network.nic

@@ -74,14 +74,14 @@ def prompt_bound(
     in_time = int(np.searchsorted(easiest, window * instances * (1.0 + 1e-9), side="right"))
     counts = np.arange(1, len(easiest) + 1)
     rate = counts / (easiest / instances + start[0] - demand.measured_from_s)
-    quantiles = np.quantile(least, [0.5, 0.9, 0.99])
+    half, most, worst = np.quantile(least, [0.5, 0.9, 0.99], method="lower")
     return PromptBound(
         end_s=end,
         good=float(in_time),
         some_req_s=float(rate.max()) if len(rate) else 0.0,
         late_s=_late(least),
         least_s=float(least.min()),
-        ttft_s=(float(least.mean()), *(float(q) for q in quantiles)),
+        ttft_s=(float(least.mean()), float(half), float(most), float(worst)),
     )
 
 
@@ -98,6 +98,45 @@ def decode_bound(curve: DecodeCurve, instances: int, start_s: float, demand: Dem
     steps in all, ``T`` tokens and context ``C``: busy >= n env(T/n) + slope C, which grows with
     ``n``, and n is at least T / slots and C / tokens held.
     """
+    key = (demand.lengths, demand.slo.tpot, demand.slo.e2e)
+    work = curve.known.get(key)
+    if work is None:
+        work = curve.known[key] = _answers(curve, demand)
+    offset = max(start_s, 1e-12)
+    return DecodeBound(
+        busy_s=work.busy_s / instances,
+        good=work.good,
+        all_req_s=_rate(work.whole, offset, instances),
+        some_req_s=_rate(work.some, offset, instances),
+        late_s=work.late_s,
+        least_s=work.least_s,
+    )
+
+
+def _rate(pieces: list[Vector], offset: float, instances: int) -> float:
+    """Return the largest number of good requests over the time that it takes, least by piece."""
+    if not pieces:
+        return float("inf")
+    return min(
+        float((np.arange(1, len(p) + 1) / (offset + p / instances)).max(initial=0.0))
+        for p in pieces
+    )
+
+
+class _Answers(NamedTuple):
+    """What one engine would need for all answers, whatever the arrivals."""
+
+    busy_s: float
+    good: float
+    whole: list[Vector]
+    """By piece: seconds until g requests are good and all have finished, g = 1, 2, ..."""
+    some: list[Vector]
+    """The same where the others are never served."""
+    late_s: tuple[float, ...]
+    least_s: float
+
+
+def _answers(curve: DecodeCurve, demand: Demand) -> _Answers:
     steps, context = demand.steps, demand.context_tokens(curve.windows)
     read = curve.slopes @ context
     alone = steps * curve.first_s + read
@@ -109,19 +148,44 @@ def decode_bound(curve: DecodeCurve, instances: int, start_s: float, demand: Dem
     held = _held(curve, context)
     least = max(total / curve.most, float(held.sum()) / curve.tokens)
     busy = (least * curve.envelope(total / least) if least > 0.0 else 0.0) + seen
-    pairs = [
-        _rates(curve, piece, instances, start_s, demand, able, least, (total, seen), read, held)
-        for piece in range(len(curve.intercepts))
-    ]
-    none = (float("inf"), float("inf"))
-    return DecodeBound(
-        busy_s=busy / instances,
+    parts = _Parts(demand, able, least, read, held)
+    pieces = [_times(curve, piece, parts) for piece in _pieces(curve, parts)]
+    return _Answers(
+        busy_s=busy,
         good=float(able.sum()),
-        all_req_s=min((pair[0] for pair in pairs), default=none[0]),
-        some_req_s=min((pair[1] for pair in pairs), default=none[1]),
+        whole=[piece[0] for piece in pieces],
+        some=[piece[1] for piece in pieces],
         late_s=_late(alone),
         least_s=float(alone.min()),
     )
+
+
+class _Parts(NamedTuple):
+    demand: Demand
+    able: npt.NDArray[np.bool_]
+    least: float
+    read: Vector
+    held: Vector
+
+
+def _pieces(curve: DecodeCurve, parts: _Parts) -> list[int]:
+    """Return the lines of the envelope that matter.
+
+    Those at the largest mean batch, at that which the TPOT leaves, and between: every line gives
+    a bound, and these the least.
+    """
+    steps = float(parts.demand.steps.sum())
+    if not steps or not parts.least:
+        return [0]
+    most = steps / parts.least
+    slope = float(parts.read.sum()) / steps
+    lines = curve.gradients + slope
+    with np.errstate(divide="ignore"):
+        room = np.maximum(parts.demand.slo.tpot - curve.intercepts, 0.0)
+        paced = max(1.0, float((room / np.maximum(lines, 1e-300)).min()))
+    batches = (most, min(most, paced), min(most, float(np.sqrt(most * paced))))
+    found = [int((curve.intercepts + curve.gradients * batch).argmax()) for batch in batches]
+    return sorted(set(found))
 
 
 def _held(curve: DecodeCurve, context: npt.NDArray[np.float64]) -> Vector:
@@ -133,19 +197,8 @@ def _held(curve: DecodeCurve, context: npt.NDArray[np.float64]) -> Vector:
     return held
 
 
-def _rates(
-    curve: DecodeCurve,
-    piece: int,
-    instances: int,
-    start_s: float,
-    demand: Demand,
-    able: npt.NDArray[np.bool_],
-    least: float,
-    totals: tuple[float, float],
-    read: Vector,
-    held: Vector,
-) -> tuple[float, float]:
-    """Return the largest rate of good requests by one line ``a + b n`` of the envelope.
+def _times(curve: DecodeCurve, piece: int, parts: _Parts) -> tuple[Vector, Vector]:
+    """Return the seconds of one engine for g good requests, by one line ``a + b n``.
 
     A step of ``x`` good tokens with costs z lasts at least ``a + sum z``. Where good requests keep
     their TPOT, ``sum x (a + sum z) <= tpot X``, and by Cauchy-Schwarz their steps are at least
@@ -153,24 +206,17 @@ def _rates(
     any q: a sum over requests, so that the easiest good set is the one of least terms.
     """
     a, b = float(curve.intercepts[piece]), float(curve.gradients[piece])
-    room = demand.slo.tpot - a
-    steps = demand.steps
-    if room <= 0.0:
-        able = able & (steps == 0.0)
+    steps, read = parts.demand.steps, parts.read
+    room = parts.demand.slo.tpot - a
+    able = parts.able if room > 0.0 else parts.able & (steps == 0.0)
     chosen = np.flatnonzero(able)
-    if not len(chosen):
-        return 0.0, 0.0
-    counts = np.arange(1, len(chosen) + 1)
-    wanted = _paced(curve, b, demand)[chosen] / room if room > 0.0 else np.zeros(len(chosen))
+    wanted = _paced(curve, b, parts.demand)[chosen] / room if room > 0.0 else np.zeros(len(chosen))
     paced = np.cumsum(np.sort(wanted))
-    everything = a * np.maximum(least, paced) + b * totals[0] + totals[1]
+    whole = a * np.maximum(parts.least, paced) + b * float(steps.sum()) + float(read.sum())
     own = np.cumsum(np.sort(b * steps[chosen] + read[chosen]))
     few = np.maximum(np.cumsum(np.sort(steps[chosen])) / curve.most, paced)
-    few = np.maximum(few, np.cumsum(np.sort(held[chosen])) / curve.tokens)
-    offset = max(start_s, 1e-12)
-    whole = counts / (offset + everything / instances)
-    some = counts / (offset + (a * few + own) / instances)
-    return float(whole.max()), float(some.max())
+    few = np.maximum(few, np.cumsum(np.sort(parts.held[chosen])) / curve.tokens)
+    return whole, a * few + own
 
 
 def _paced(curve: DecodeCurve, gradient: float, demand: Demand) -> Vector:
@@ -197,7 +243,7 @@ def _cost(curve: DecodeCurve, gradient: float, context: Vector) -> Vector:
 def mix_bound(
     prompts: PromptCurve, decodes: DecodeCurve, instances: int, demand: Demand, cached: bool
 ) -> MixBound:
-    """Return the bound of a pool that does both: every token costs its share of the fullest step."""
+    """Return the bound of a pool that does both: a token costs its share of the fullest step."""
     overheads = getattr(prompts.model, "overheads", None)
     ratio = 1.0
     if overheads is not None:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from hetsim.spec import spec
 
 if TYPE_CHECKING:
-    Count = Fraction = Round = Samples = Seed = int
-    UsdPerHour = Watts = float
+    Count: TypeAlias = int
+    Fraction: TypeAlias = int
+    Round: TypeAlias = int
+    Samples: TypeAlias = int
+    Seed: TypeAlias = int
+    UsdPerHour: TypeAlias = float
+    Watts: TypeAlias = float
 else:
     from pydantic import Field
 
@@ -67,11 +72,11 @@ class FullFactorial:
 
 @spec(kind="fractional", family="design")
 class Fractional:
-    """A regular fraction of the full factorial: one of ``fraction`` runs, every level equally often."""
+    """A regular fraction of the full factorial: every level equally often."""
 
     kind: Literal["fractional"] = "fractional"
     fraction: Fraction
-    """A product of primes that divide the numbers of levels: 3 of axes with 3 levels, say."""
+    """One of so many combinations: a product of primes that divide numbers of levels."""
 
 
 @spec(kind="latin_hypercube", family="design")

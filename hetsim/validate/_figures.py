@@ -41,13 +41,13 @@ def figures(job: Job, table: Mapping[str, Sequence[Any]], devices: int) -> Predi
 def weights_of(job: Job, ids: Any) -> Any:
     """Return how much each request counts.
 
-    A closed loop of W waves is cut to fewer: the first wave, in which everybody asks at once, and
-    the last, in which the load runs out, then stand for 1/W each and the waves between for the rest.
+    A closed loop of W waves is cut to fewer. The first, in which everybody asks at once, and the
+    last, in which the load runs out, then stand for 1/W each, the waves between for the rest.
 
     >>> from hetsim.validate._job import Job
     >>> job = Job(data={"pools": {}}, load="closed", users=2, waves=10.0)
     >>> weights_of(job, np.arange(8.0)).tolist()
-    [0.5, 0.5, 2.0, 2.0, 2.0, 2.0, 0.5, 0.5]
+    [0.4, 0.4, 1.6, 1.6, 1.6, 1.6, 0.4, 0.4]
     """
     count, users = len(ids), job.users
     ones = np.ones(count)

@@ -1,4 +1,4 @@
-"""Number formats of a row: what its columns say, and what published recipes say where they are empty.
+"""Number formats of a row: from its columns, and from published recipes where they are empty.
 
 *Source* of the KV rules: SemiAnalysisAI/InferenceX, benchmarks/*.sh, read 2026-11: Llama fp8 on
 TensorRT-LLM and vLLM; DeepSeek fp8 on TensorRT-LLM, and on SGLang on Blackwell; GPT-OSS fp8 on
@@ -12,6 +12,7 @@ from hetsim.errors import Problem, ScenarioError
 from hetsim.hardware import Accelerator
 from hetsim.model import Model
 from hetsim.precision import get_format
+from hetsim.validate._recipes import family_of
 from hetsim.validate._table import Row
 
 __all__ = ["formats_of"]
@@ -65,10 +66,10 @@ def formats_of(row: Row, model: Model, accelerator: Accelerator, engine: str) ->
 
 
 def _weights(row: Row, stated: str, model: Model) -> str:
-    """Return the weights' format; block scales are what a checkpoint has, whatever the table says."""
+    """Return the weights' format; block scales are what the checkpoint has."""
     if get_format(stated, "weight_dtype").name != "fp8_e4m3":
         return get_format(stated).name
-    family, name = model.family.lower(), row.text("model").lower()
+    family, name = family_of(model), row.text("model").lower()
     if _word(row.text("act_dtype")) == "fp8_block" or family.startswith(_BLOCKWISE):
         return "fp8_block"
     if "qwen" in name and (name.endswith("-fp8") or "qwen3.5" in name):
@@ -90,6 +91,6 @@ def _kv(
         return "fp8_e4m3" if narrow else wide
     if not narrow or row.kind != "serving" or "lab" in row.text("source").lower():
         return wide
-    if engine == "sglang" or model.family.startswith("gpt-oss"):
+    if engine == "sglang" or family_of(model).startswith("gpt-oss"):
         return "fp8_e4m3" if blackwell else wide
     return "fp8_e4m3"

@@ -65,6 +65,7 @@ class Prediction:
     out_tok_s_per_accel: float | None = None
     prompt_tok_s_per_accel: float | None = None
     e2e_ms: float | None = None
+    transfer_bytes_per_s: float | None = None
     grade: str = ""
     """The worst calibration grade that went into it."""
     notes: tuple[str, ...] = ()

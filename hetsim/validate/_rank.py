@@ -34,7 +34,7 @@ def _words(row: Row, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def rank_layouts(outcomes: Iterable[Outcome]) -> Ranking:
-    """Return how layouts of one device, model, engine and load are ordered by throughput per device."""
+    """Return how layouts of one device, model, engine and load are ordered by throughput."""
     same = ("source", "accelerator", "model_family", "engine", "weight_dtype", "mode", *_LOAD)
     return kendall_tau(outcomes, lambda row: _words(row, same), lambda row: _words(row, _LAYOUT))
 

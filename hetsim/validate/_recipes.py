@@ -11,7 +11,7 @@ from hetsim.hardware import Accelerator
 from hetsim.model import Model
 from hetsim.validate._table import Row
 
-__all__ = ["Recipe", "is_inferencex", "recipe_of"]
+__all__ = ["Recipe", "family_of", "is_inferencex", "recipe_of"]
 
 
 class Recipe(NamedTuple):
@@ -21,6 +21,11 @@ class Recipe(NamedTuple):
     max_seqs: int | None = None
     memory_utilisation: float | None = None
     admission_steps: float | None = None
+
+
+def family_of(model: Model) -> str:
+    """Return the family of a model, with dashes, whatever its file uses."""
+    return model.family.lower().replace("_", "-")
 
 
 def is_inferencex(row: Row) -> bool:
@@ -36,29 +41,47 @@ def recipe_of(
     if not is_inferencex(row) or row.text("mode") == "disagg":
         return Recipe()
     if engine == "trtllm":
-        return _trtllm(model, isl, osl, users)
+        return _trtllm(row, model, isl, osl, users)
     if engine == "sglang":
         return _sglang(accelerator, users)
     return Recipe(max_batched_tokens=8192)
 
 
-def _trtllm(model: Model, isl: int, osl: int, users: int) -> Recipe:
-    if model.family.startswith("gpt-oss"):
+def _trtllm(row: Row, model: Model, isl: int, osl: int, users: int) -> Recipe:
+    if family_of(model).startswith("gpt-oss"):
         return Recipe(max_batched_tokens=20000, memory_utilisation=0.85)
-    if model.family.startswith("llama"):
+    # The shapes that the recipes tell apart are the nominal ones.
+    even = isl == 1024 and osl == 1024
+    if family_of(model).startswith("llama"):
         # max_num_tokens is the longest request there, a little above ISL + OSL.
-        return Recipe(max_batched_tokens=isl + osl + 200)
+        wait = _batch_wait(20) if even and (row.number("tp") or 1) < 8 else None
+        return Recipe(max_batched_tokens=isl + osl + 200, admission_steps=wait)
     # Rounded up to 64 beyond one prompt and every decode, and at least 8192.
     tokens = max(8192, -(-(isl + users + 64) // 64) * 64)
-    return Recipe(max_batched_tokens=tokens, memory_utilisation=0.8)
+    wait = None
+    if (row.number("dp") or 1) > 1:
+        # attention_dp_config: timeout_iters 60, until every rank has a prompt.
+        wait = _batch_wait(60)
+    elif even and "fp8" in row.text("weight_dtype") and 64 <= users < 256:
+        wait = _batch_wait(40)
+    return Recipe(max_batched_tokens=tokens, memory_utilisation=0.8, admission_steps=wait)
+
+
+def _batch_wait(iterations: int) -> float:
+    """Return the mean steps that a request waits for a batch (``batch_wait_timeout_iters``).
+
+    The first of a batch waits for all of them, those who join it on average for half; three
+    quarters are taken, beside the three steps that every request waits.
+
+    >>> _batch_wait(20)
+    18.0
+    """
+    return 0.75 * iterations + 3.0
 
 
 def _sglang(accelerator: Accelerator, users: int) -> Recipe:
     if not accelerator.family.startswith("blackwell"):
         return Recipe(max_batched_tokens=32768, memory_utilisation=0.82)
-    # The scheduler looks for requests every so many decode steps (scheduler-recv-interval); one
-    # that arrives at any moment between two looks waits half of that.
-    interval = 30 if users >= 16 else 10
-    return Recipe(
-        max_batched_tokens=32768, memory_utilisation=0.82, admission_steps=0.5 * interval
-    )
+    # scheduler-recv-interval: decode steps between two looks for new requests.
+    wait = _batch_wait(30 if users >= 16 else 10)
+    return Recipe(max_batched_tokens=32768, memory_utilisation=0.82, admission_steps=wait)

@@ -11,6 +11,7 @@ from hetsim.validate._table import Row
 __all__ = ["METRICS", "Metric", "Outcome", "Pair", "pairs_of", "summary_of"]
 
 METRICS = ("tpot", "ttft", "throughput")
+"""What a table is scored on, as far as it has it; a transfer's bandwidth is its throughput."""
 _QUEUED = 0.5
 """A TTFT that is more than this part of the whole latency is mostly waiting."""
 _OVERLOADED = 0.95
@@ -59,7 +60,7 @@ def pairs_of(row: Row, found: Prediction) -> dict[str, Pair]:
         "serving": _serving,
         "mlperf_llm": _mlperf,
         "phase_latency": _phase,
-        "kv_transfer": _none,
+        "kv_transfer": _transfer,
         "pd_scale": _scale,
     }
     made = makers[row.kind](row, found)
@@ -73,8 +74,10 @@ def pairs_of(row: Row, found: Prediction) -> dict[str, Pair]:
 Raw = dict[str, tuple[float | None, float | None]]
 
 
-def _none(row: Row, found: Prediction) -> Raw:
-    return {}
+def _transfer(row: Row, found: Prediction) -> Raw:
+    measured = row.measured("bandwidth_gbs")
+    rate = found.transfer_bytes_per_s
+    return {"throughput": (rate / 1e9 if rate else None, measured)}
 
 
 def _latencies(row: Row, found: Prediction) -> Raw:
@@ -136,7 +139,11 @@ def _mlperf(row: Row, found: Prediction) -> Raw:
         return {"throughput": (found.out_tok_s_per_accel, row.measured("tok_s_per_accel"))}
     made = _latencies(row, found)
     tokens = row.measured("tok_s_per_accel")
-    return {"tpot": made["tpot"], "ttft": made["ttft"], "throughput": (found.out_tok_s_per_accel, tokens)}
+    return {
+        "tpot": made["tpot"],
+        "ttft": made["ttft"],
+        "throughput": (found.out_tok_s_per_accel, tokens),
+    }
 
 
 def _phase(row: Row, found: Prediction) -> Raw:
@@ -151,7 +158,12 @@ def _phase(row: Row, found: Prediction) -> Raw:
         devices = row.measured("n_accel") or 1.0
         return {"throughput": (found.prompt_tok_s_per_accel, value / devices if value else None)}
     if metric == "e2e_time":
-        return {"throughput": (1e3 / found.e2e_ms if found.e2e_ms else None, 1e3 / value if value else None)}
+        return {
+            "throughput": (
+                1e3 / found.e2e_ms if found.e2e_ms else None,
+                1e3 / value if value else None,
+            )
+        }
     return {}
 
 
@@ -175,7 +187,9 @@ def _metric(errors: Sequence[float]) -> Metric:
     if not errors:
         return Metric(0, None, None, None)
     sizes = sorted(abs(value) for value in errors)
-    return Metric(len(errors), quantile(sizes, 0.5), quantile(sizes, 0.9), quantile(sorted(errors), 0.5))
+    return Metric(
+        len(errors), quantile(sizes, 0.5), quantile(sizes, 0.9), quantile(sorted(errors), 0.5)
+    )
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:

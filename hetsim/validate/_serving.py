@@ -13,15 +13,12 @@ from hetsim.scenario import Parallel, Pool, PrecisionSpec, devices_per_node
 from hetsim.validate._engines import engine_family, preset_for
 from hetsim.validate._formats import formats_of
 from hetsim.validate._job import Job, network_for, pool_of, scenario_of
-from hetsim.validate._lengths import lengths_of
-from hetsim.validate._recipes import Recipe, is_inferencex, recipe_of
+from hetsim.validate._loads import Load, load_of
+from hetsim.validate._recipes import Recipe, recipe_of
 from hetsim.validate._search import layouts_of
 from hetsim.validate._table import Row
 
 __all__ = ["Parts", "check_names", "parts_of", "serving_jobs"]
-
-_FEW = 800
-"""A closed loop of at most so many requests is simulated whole; a longer one for four waves."""
 
 
 class Parts(NamedTuple):
@@ -45,7 +42,7 @@ def check_names(row: Row) -> tuple[Accelerator, Model, str]:
     found: list[Any] = []
     tries = (
         ("accelerator", lambda: get_accelerator(_device_name(row.text("accelerator")))),
-        ("model", lambda: _model(row)),
+        ("model", lambda: get_model(row.text("model"))),
         ("engine", lambda: engine_family(row.text("engine"), row.text("engine_version"))),
     )
     for column, look in tries:
@@ -62,19 +59,6 @@ def _device_name(text: str) -> str:
     """Return a device's name without words about where it was used and how much memory it has."""
     plain = re.sub(r"^llamacpp:", "", text.strip())
     return re.sub(r"\s+\d+\s*GB$", "", plain) or text
-
-
-def _model(row: Row) -> Model:
-    try:
-        return get_model(row.text("model"))
-    except ScenarioError:
-        if not row.text("model_family"):
-            raise
-        try:
-            return get_model(row.text("model_family"))
-        except ScenarioError:
-            pass
-        raise
 
 
 def parts_of(row: Row) -> Parts:
@@ -101,7 +85,7 @@ def serving_jobs(row: Row) -> list[Job]:
     if row.text("spec_decode") not in ("", "0", "0.0", "False", "false"):
         raise ScenarioError(Problem("speculative decoding is not modelled", "spec_decode"))
     isl, osl = row.tokens("isl"), row.tokens("osl")
-    load = _load(row, isl, osl)
+    load = load_of(row, isl, osl, parts.engine)
     if row.text("mode") == "disagg":
         return [_apart(row, parts, load)]
     stated = {name: row.number(name) for name in ("tp", "pp", "dp", "ep")}
@@ -113,122 +97,6 @@ def serving_jobs(row: Row) -> list[Job]:
         _together(row, parts, load, cut, copies, "layout searched")
         for cut, copies in layouts_of(parts.model, devices, devices_per_node_of(parts.accelerator))
     ]
-
-
-class Load(NamedTuple):
-    """The load of a row, engine-agnostic."""
-
-    kind: str
-    workload: Mapping[str, Any]
-    users: int
-    requests: int
-    waves: float
-    isl: int
-    osl: int
-    stages: tuple[tuple[float, float], ...] = ()
-
-
-def _load(row: Row, isl: int, osl: int) -> Load:
-    kind = row.text("load_type")
-    makers = {
-        "closed_loop": _closed,
-        "open_loop": _open,
-        "open_loop_staged": _staged,
-        "burst_all_at_once": _burst,
-        "static_batch": _static,
-        "max_throughput_offline": _offline,
-    }
-    if kind not in makers:
-        raise ScenarioError(
-            Problem(f"is {kind or 'empty'!r}; must be one of {', '.join(makers)}", "load_type")
-        )
-    return makers[kind](row, isl, osl)
-
-
-def _closed(row: Row, isl: int, osl: int) -> Load:
-    users = row.count("concurrency")
-    stated = row.number("num_requests")
-    whole = int(stated) if stated else 10 * users
-    waves = whole / users
-    requests = max(users, whole if whole <= _FEW else min(whole, max(_FEW, 4 * users)))
-    if is_inferencex(row):
-        workload: dict[str, Any] = {
-            "kind": "inferencex",
-            "concurrency": users,
-            "input": isl,
-            "output": osl,
-            "requests": requests,
-        }
-        return Load("closed", workload, users, whole, waves, isl, osl)
-    source, target = lengths_of(row, isl, osl)
-    workload = {
-        "kind": "closed_loop",
-        "users": users,
-        "requests": requests,
-        "input": source,
-        "output": target,
-        "think": "0 s",
-    }
-    return Load("closed", workload, users, whole, waves, isl, osl)
-
-
-def _open(row: Row, isl: int, osl: int) -> Load:
-    if row.text("request_rate").lower() == "inf":
-        return _burst(row, isl, osl)
-    rate = row.number("request_rate")
-    if rate is None or rate <= 0:
-        raise ScenarioError(Problem("is empty; an open loop needs it", "request_rate"))
-    requests = row.count("num_requests", 500)
-    return Load("open", _poisson(row, rate, requests, isl, osl), 0, requests, 1.0, isl, osl)
-
-
-def _poisson(row: Row, rate: float, requests: int, isl: int, osl: int) -> dict[str, Any]:
-    source, target = lengths_of(row, isl, osl)
-    return {
-        "kind": "poisson",
-        "rate": f"{rate!r} req/s",
-        "requests": requests,
-        "input": source,
-        "output": target,
-    }
-
-
-def _staged(row: Row, isl: int, osl: int) -> Load:
-    text = row.text("request_rate")
-    found = re.match(r"^\s*([\d.>\- ]+?)\s*\((\d+) stages x (\d+(?:\.\d+)?) s\)", text)
-    if found is None:
-        raise ScenarioError(Problem(f"is {text!r}; the rate of each stage is needed", "request_rate"))
-    rates = [float(part) for part in found[1].split("->")]
-    length_s = float(found[3])
-    stages = tuple((rate, length_s) for rate in rates)
-    count = round(sum(rate * length_s for rate in rates))
-    workload = _poisson(row, rates[0], count, isl, osl)
-    return Load("open", workload, 0, count, 1.0, isl, osl, stages)
-
-
-def _at_once(row: Row, requests: int, isl: int, osl: int) -> dict[str, Any]:
-    source, target = lengths_of(row, isl, osl)
-    return {"kind": "mlperf_offline", "requests": requests, "input": source, "output": target}
-
-
-def _burst(row: Row, isl: int, osl: int) -> Load:
-    stated = row.number("num_requests") or row.number("concurrency")
-    if not stated:
-        raise ScenarioError(Problem("is empty; a burst needs it", "num_requests"))
-    whole = int(stated)
-    # A long burst is cut and the rest extrapolated; its waiting times grow with its length.
-    return Load("burst", _at_once(row, min(whole, 6000), isl, osl), 0, whole, 1.0, isl, osl)
-
-
-def _static(row: Row, isl: int, osl: int) -> Load:
-    batch = row.count("batch_size", row.count("num_requests", row.count("concurrency", 1)))
-    return Load("static", _at_once(row, batch, isl, osl), batch, batch, 1.0, isl, osl)
-
-
-def _offline(row: Row, isl: int, osl: int) -> Load:
-    whole = row.count("num_requests", 10_000)
-    # How many are simulated follows from the batch that fits, known once the plan is built.
-    return Load("offline", _at_once(row, whole, isl, osl), 0, whole, 1.0, isl, osl)
 
 
 def devices_per_node_of(accelerator: Accelerator) -> int:

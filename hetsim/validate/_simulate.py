@@ -34,7 +34,7 @@ class Simulator:
         self._calibrations: dict[str, Calibration] = {}
 
     def best(self, jobs: list[Job]) -> Prediction:
-        """Return the answer of the job with the highest throughput; one that fits at all.
+        """Return the answer of the best job: most throughput, or least latency at a given rate.
 
         Raises
         ------
@@ -53,7 +53,9 @@ class Simulator:
                 continue
             cut = next(iter(job.data["pools"].values()))["parallel"]
             words = " ".join(f"{name}{size}" for name, size in cut.items())
-            found.append((answer.out_tok_s_per_accel or 0.0, words, answer))
+            open_load = job.load == "open"
+            score = -(answer.e2e_ms or 0.0) if open_load else answer.out_tok_s_per_accel or 0.0
+            found.append((score, words, answer))
         if not found:
             raise problem or InfeasibleError("no layout divides the devices")
         _, words, answer = max(found, key=lambda item: (item[0], item[1]))
@@ -94,7 +96,8 @@ class Simulator:
             raise InfeasibleError(_refusals(world.reasons))
         devices = job.copies * sum(pool.instances * pool.devices for pool in plan.pools)
         found = figures(job, table, devices)
-        return replace(found, grade=str(worst_grade([pool.grade for pool in plan.pools])))
+        grades: list[Any] = [pool.grade for pool in plan.pools]
+        return replace(found, grade=worst_grade(grades))
 
     def plan(self, job: Job, scenario: Scenario) -> SimulationPlan:
         """Return the plan of a job, with step models of earlier jobs where they are the same."""
@@ -118,6 +121,9 @@ class Simulator:
 
 
 def _settings(job: Job) -> dict[str, Any]:
+    """Return what the benchmark changes of a pool: an offline one has no server in front."""
+    if job.load in ("static", "offline"):
+        return {"admission_steps": 0.0, "request_overhead_s": 0.0}
     steps = job.recipe.admission_steps
     return {} if steps is None else {"admission_steps": steps}
 

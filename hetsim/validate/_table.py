@@ -17,7 +17,8 @@ KINDS: Mapping[str, tuple[str, ...]] = {
         "osl",
     ),
     "phase_latency": (
-        "row_id", "accelerator", "model", "engine", "weight_dtype", "tp", "phase", "metric", "value",
+        "row_id", "accelerator", "model", "engine", "weight_dtype", "tp", "phase", "metric",
+        "value",
     ),
     "mlperf_llm": (
         "row_id", "accelerator", "n_accel", "model", "scenario", "weight_dtype", "engine", "tok_s",
@@ -136,7 +137,8 @@ def read_tables(paths: list[Path]) -> list[Table]:
     ScenarioError
         If a file cannot be read, or has the columns of no kind; every such file is named.
     """
-    tables, problems = [], []
+    tables: list[Table] = []
+    problems: list[Problem] = []
     for path in paths:
         try:
             tables.append(_read(path))
@@ -177,7 +179,7 @@ def _kind_of(columns: list[str], path: Path) -> str:
     raise ScenarioError(
         Problem(
             f"has the columns of no table that can be validated ({', '.join(KINDS)}); the nearest "
-            f"is {near}, where {', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing; "
+            f"is {near}, which lacks {', '.join(missing)}; "
             f"seen {seen or 'none'}",
             file=str(path),
         )

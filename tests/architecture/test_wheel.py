@@ -34,12 +34,8 @@ def test_an_installed_wheel_runs_a_scenario_from_another_folder(wheel: Path, tmp
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(venv)], check=True)
     python = venv / "bin" / "python"
     site = next((venv / "lib").glob("python*")) / "site-packages"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site)]
-        + [str(wheel)],
-        check=True,
-        timeout=300,
-    )
+    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target"]
+    subprocess.run([*install, str(site), str(wheel)], check=True, timeout=300)
     # The dependencies are those of the suite; the package itself must come from the wheel.
     (site / "deps.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     code = "import hetsim, sys; sys.stdout.write(hetsim.__file__)"

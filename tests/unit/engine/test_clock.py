@@ -6,7 +6,7 @@ from timeit import timeit
 import pytest
 import simpy
 
-from hetsim.engine import LATE, URGENT, Alarm, Engine
+from hetsim.engine import LATE, URGENT, Alarm, Engine, Wake
 from hetsim.errors import InvariantViolated
 
 
@@ -161,3 +161,44 @@ def test_an_alarm_costs_at_most_two_and_a_half_timeouts():
 
     best = min(timeit(ring, number=2000) / timeit(timeout, number=2000) for _ in range(9))
     assert best <= 2.5
+
+
+def late_now(engine, log, name):
+    signal = Wake(lambda wake: log.append(wake.owner), name)
+    engine.soon.append((engine.now, LATE, next(engine.order), signal))
+
+
+def test_a_late_event_of_this_moment_waits_for_what_else_happens_now(engine, log):
+    def first():
+        late_now(engine, log, "late")
+        engine.call_at(engine.now, lambda: log.append("normal"))
+
+    engine.call_at(1.0, first)
+    engine.call_at(1.0, lambda: log.append("second"))
+    engine.run()
+    assert log == ["second", "normal", "late"]
+    assert engine.now == 1.0
+
+
+def test_late_events_of_this_moment_keep_their_order(engine, log):
+    def first():
+        for name in "abc":
+            late_now(engine, log, name)
+
+    engine.call_at(1.0, first)
+    engine.call_at(2.0, lambda: log.append("after"))
+    engine.run()
+    assert log == ["a", "b", "c", "after"]
+
+
+def test_laws_are_looked_at_after_a_late_event_of_this_moment_too(engine, log):
+    engine.call_at(1.0, lambda: late_now(engine, log, "late"))
+    engine.after_event(lambda: log.append("look"))
+    engine.run()
+    assert log == ["look", "late", "look"]
+
+
+def test_simpy_steps_through_the_same_events(engine, log):
+    engine.call_at(1.0, lambda: late_now(engine, log, "late"))
+    engine.run(until=engine.timeout(2.0))
+    assert log == ["late"]

@@ -195,7 +195,10 @@ def test_lost_release_is_repaired_by_the_lease_only_where_there_is_one() -> None
 def test_crash_of_p_before_the_hand_off_fails_the_request() -> None:
     machine = get_plan("pull_lease").machine()
     drive(machine, *USUAL[:2])
-    assert machine.handle(voc.crashed("P"), 1.0) == (voc.Free("Ps", "crash"), voc.Fail("prefill_crash"))
+    assert machine.handle(voc.crashed("P"), 1.0) == (
+        voc.Free("Ps", "crash"),
+        voc.Fail("prefill_crash"),
+    )
 
 
 def test_crash_of_d_leaves_p_to_its_lease() -> None:
@@ -209,8 +212,15 @@ def test_crash_of_d_leaves_p_to_its_lease() -> None:
 def test_repeated_and_late_control_changes_nothing() -> None:
     machine = get_plan("pull_lease").machine()
     drive(machine, *USUAL)
-    for event in (DONE, voc.notice("beat"), voc.CONSUMER_SEEN, voc.cancelled("P"),
-                  voc.cancelled("D"), voc.timer_fired("lease"), voc.timer_fired("beat")):
+    for event in (
+        DONE,
+        voc.notice("beat"),
+        voc.CONSUMER_SEEN,
+        voc.cancelled("P"),
+        voc.cancelled("D"),
+        voc.timer_fired("lease"),
+        voc.timer_fired("beat"),
+    ):
         assert machine.handle(event, 99.0) == ()
     assert machine.outcome == "ok"
 
@@ -218,7 +228,9 @@ def test_repeated_and_late_control_changes_nothing() -> None:
 def test_illegal_event_tells_the_story_and_changes_nothing() -> None:
     machine = reading()
     before = machine.state
-    with pytest.raises(InvalidTransition, match="finished is not allowed in state leased/reading") as e:
+    with pytest.raises(
+        InvalidTransition, match="finished is not allowed in state leased/reading"
+    ) as e:
         machine.handle(voc.FINISHED, 7.0)
     assert "0.000000 s: consumer_seen in leased/absent" in str(e.value)
     assert machine.state == before

@@ -99,7 +99,10 @@ def test_failed_write_waits_for_its_siblings_then_fails_on_d() -> None:
     machine = new("rendezvous_chunk_push")
     drive(machine, *RENDEZVOUS, voc.produced(0, 3), voc.produced(1, 3))
     assert drive(machine, voc.transfer_failed(True, 0, 3)) == ["stop_prefill"]
-    assert machine.handle(voc.landed(1, 3), 0.0) == (voc.Free("Ps", "stopped"), voc.Send("failed", "D"))
+    assert machine.handle(voc.landed(1, 3), 0.0) == (
+        voc.Free("Ps", "stopped"),
+        voc.Send("failed", "D"),
+    )
     assert drive(machine, FAILED) == ["stop_timer", "free", "fail"]
 
 
@@ -132,14 +135,18 @@ def test_registered_push_starts_when_both_have_happened(first: str) -> None:
 
 def test_registration_that_expires_is_only_forgotten_by_p() -> None:
     machine = new("registered_push")
-    drive(machine, voc.ARRIVED, voc.PREFILL_STARTED, voc.CONSUMER_SEEN, voc.CREDIT_GRANTED, ADDRESSES)
+    drive(
+        machine, voc.ARRIVED, voc.PREFILL_STARTED, voc.CONSUMER_SEEN, voc.CREDIT_GRANTED, ADDRESSES
+    )
     drive(machine, voc.timer_fired("registration"), voc.produced(0, 1))
     assert machine.state == "held/published"  # D's blocks stay, and nobody will write them
 
 
 def test_lease_over_a_write_delivers_garbage_with_success() -> None:
     machine = new("registered_push")
-    drive(machine, voc.ARRIVED, voc.PREFILL_STARTED, voc.CONSUMER_SEEN, voc.CREDIT_GRANTED, ADDRESSES)
+    drive(
+        machine, voc.ARRIVED, voc.PREFILL_STARTED, voc.CONSUMER_SEEN, voc.CREDIT_GRANTED, ADDRESSES
+    )
     drive(machine, voc.produced(0, 1))
     assert drive(machine, voc.timer_fired("lease")) == ["free", "corrupt"]
     drive(machine, voc.landed(0, 1), DONE, voc.FINISHED)

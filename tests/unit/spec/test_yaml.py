@@ -82,8 +82,10 @@ PLAIN = st.recursive(
     | st.integers(-(10**12), 10**12)
     | st.floats(allow_nan=False)
     | st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.from_regex(r"[a-z_]{1,6}", fullmatch=True), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.from_regex(r"[a-z_]{1,6}", fullmatch=True), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

@@ -1,0 +1,232 @@
+"""What a validation found: figures by group, as JSON, as text and as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hetsim.validate._rank import Ranking, rank_devices, rank_layouts
+from hetsim.validate._score import METRICS, Metric, Outcome, summary_of
+
+__all__ = ["Report"]
+
+_GROUPS = (
+    ("source", "source"),
+    ("accelerator", "accelerator"),
+    ("model_family", "model_family"),
+    ("weight_dtype", "weight_dtype"),
+    ("engine", "engine"),
+    ("load_type", "load_type"),
+    ("scenario", "scenario"),
+    ("mode", "mode"),
+    ("phase", "phase"),
+    ("op", "op"),
+    ("grade", "grade"),
+)
+
+
+class Report:
+    """Predicted against measured, row by row, and errors by group.
+
+    The overall ``metrics`` are of rows of grade A (of all but C where a table has no A); groups
+    count the same rows, except the groups by grade. Doubtful rows are simulated and left out of
+    every score.
+    """
+
+    def __init__(self, tables: Sequence[str], outcomes: Sequence[Outcome]) -> None:
+        self.tables = list(tables)
+        self.outcomes = list(outcomes)
+        grades = {outcome.row.grade for outcome in outcomes}
+        wanted = {"A"} if "A" in grades else grades - {"C"}
+        self.scored = [outcome for outcome in outcomes if outcome.row.grade in wanted]
+
+    @property
+    def simulated(self) -> int:
+        """How many rows were simulated to an answer."""
+        return sum(outcome.status == "ok" for outcome in self.outcomes)
+
+    def layouts(self) -> Ranking:
+        """Return (pairs, Kendall tau) of layouts within a device."""
+        return rank_layouts(self.scored)
+
+    def devices(self) -> Ranking:
+        """Return (pairs, Kendall tau) of devices at equal layout and load."""
+        return rank_devices(self.scored)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the errors of every group, the overall one first."""
+        made = [self._group("all", "all", self.scored)]
+        for title, column in _GROUPS:
+            source = self.outcomes if column == "grade" else self.scored
+            members: dict[str, list[Outcome]] = {}
+            for outcome in source:
+                value = outcome.row.grade if column == "grade" else outcome.row.text(column)
+                members.setdefault(value, []).append(outcome)
+            if set(members) != {""}:
+                made += [self._group(title, name, members[name]) for name in sorted(members)]
+        calibrated: dict[str, list[Outcome]] = {}
+        for outcome in self.scored:
+            calibrated.setdefault(outcome.prediction.grade, []).append(outcome)
+        for name in sorted(calibrated):
+            made.append(self._group("calibration_grade", name, calibrated[name]))
+        return made
+
+    def _group(self, by: str, name: str, members: list[Outcome]) -> dict[str, Any]:
+        fine = sum(outcome.status == "ok" for outcome in members)
+        refused = sum(outcome.status == "does_not_fit" for outcome in members)
+        made: dict[str, Any] = {
+            "by": by,
+            "group": name or "(none)",
+            "rows": len(members),
+            "simulated": fine,
+            "does_not_fit": refused,
+            "coverage": (fine + refused) / len(members) if members else None,
+            "metrics": _plain(summary_of(members)),
+        }
+        if by in ("all", "accelerator", "source"):
+            pairs, tau = rank_layouts(members)
+            made["layout_pairs"], made["layout_tau"] = pairs, tau
+        if by == "all":
+            pairs, tau = rank_devices(members)
+            made["device_pairs"], made["device_tau"] = pairs, tau
+        return made
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as plain data, errors in percent."""
+        return {
+            "rows": len(self.outcomes),
+            "simulated": self.simulated,
+            "failed": [
+                {"row_id": outcome.row.row_id, "reason": outcome.reason}
+                for outcome in self.outcomes
+                if outcome.status != "ok"
+            ],
+            "metrics": _plain(summary_of(self.scored)),
+            "groups": self.groups(),
+            "per_row": [_row(outcome) for outcome in self.outcomes],
+        }
+
+    def to_json(self) -> str:
+        """Return :meth:`to_dict` as JSON; what is not a number is null."""
+        return json.dumps(_finite(self.to_dict()), indent=1, allow_nan=False)
+
+    def to_text(self) -> str:
+        """Return the table of groups for people."""
+        lines = [
+            f"{len(self.outcomes)} rows, {self.simulated} simulated",
+            *self._reasons(),
+            "",
+            f"{'':36s}{'rows':>6s}{'cov %':>7s}" + "".join(f"{m:>24s}" for m in METRICS),
+            f"{'':36s}{'':13s}" + f"{'n  med / p90 (bias) %':>24s}" * len(METRICS),
+        ]
+        last = ""
+        for group in self.groups():
+            if group["by"] != last:
+                last = group["by"]
+                lines.append(last)
+            lines.append(_line(group))
+        for title, (pairs, tau) in (("layouts", self.layouts()), ("devices", self.devices())):
+            shown = "-" if tau is None else f"{tau:.2f}"
+            lines.append(f"Kendall tau of {title}: {shown} over {pairs} pairs")
+        return "\n".join(lines)
+
+    def _reasons(self) -> list[str]:
+        counts: dict[str, int] = {}
+        for outcome in self.outcomes:
+            if outcome.status != "ok":
+                words = f"{outcome.status}: {_kind_of(outcome.reason)}"
+                counts[words] = counts.get(words, 0) + 1
+        ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return [f"{count:6d}  {words}" for words, count in ordered]
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write ``validation.json``, ``validation.txt`` and ``rows.csv``; return their paths.
+
+        ``rows.csv`` holds every column of the tables, further ones included, and the predictions.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        texts = {"validation.json": self.to_json() + "\n", "validation.txt": self.to_text() + "\n"}
+        paths = []
+        for name, text in texts.items():
+            _replace(folder / name, text)
+            paths.append(folder / name)
+        paths.append(self._write_rows(folder / "rows.csv"))
+        return paths
+
+    def _write_rows(self, path: Path) -> Path:
+        columns: dict[str, None] = {}
+        for outcome in self.outcomes:
+            columns.update(dict.fromkeys(outcome.row.values))
+        added = (
+            [f"hetsim_{name}" for name in (*_row(self.outcomes[0]), *METRICS)]
+            if (self.outcomes)
+            else []
+        )
+        partial = path.with_suffix(".csv.partial")
+        with partial.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*columns, *added])
+            writer.writeheader()
+            for outcome in self.outcomes:
+                found = {f"hetsim_{name}": value for name, value in _row(outcome).items()}
+                errors = {f"hetsim_{k}": f"{p.error:.2f}" for k, p in outcome.pairs.items()}
+                writer.writerow({**outcome.row.values, **found, **errors})
+        partial.replace(path)
+        return path
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _plain(metrics: dict[str, Metric]) -> dict[str, dict[str, Any]]:
+    return {name: metric._asdict() for name, metric in metrics.items()}
+
+
+def _row(outcome: Outcome) -> dict[str, Any]:
+    found = outcome.prediction
+    return {
+        "row_id": outcome.row.row_id,
+        "status": outcome.status,
+        "reason": outcome.reason,
+        "ttft_ms": found.ttft_ms,
+        "tpot_ms": found.tpot_ms,
+        "out_tok_s": found.out_tok_s,
+        "out_tok_s_per_accel": found.out_tok_s_per_accel,
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def _line(group: dict[str, Any]) -> str:
+    cells = []
+    for name in METRICS:
+        metric = group["metrics"][name]
+        if not metric["n"]:
+            cells.append(f"{'-':>24s}")
+            continue
+        text = "{n:d}  {median_ape:.1f} / {p90_ape:.0f} ({bias:+.0f})".format(**metric)
+        cells.append(f"{text:>24s}")
+    cover = group["coverage"]
+    share = "-" if cover is None else f"{100 * cover:.1f}"
+    return f"  {group['group'][:34]:34s}{group['rows']:6d}{share:>7s}" + "".join(cells)
+
+
+def _kind_of(reason: str) -> str:
+    """Return a reason without its numbers, so that equal ones are counted together."""
+    import re
+
+    return re.sub(r"\d[\d.,]*", "#", reason)[:110]

@@ -1,0 +1,174 @@
+"""Rows of the other tables to jobs: MLPerf, isolated phases, published prefill-decode phases."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from hetsim.errors import Problem, ScenarioError
+from hetsim.validate._engines import preset_for
+from hetsim.validate._job import Job, network_for, pool_of, scenario_of
+from hetsim.validate._recipes import Recipe
+from hetsim.validate._search import layouts_of
+from hetsim.validate._serving import Parts, devices_per_node_of, parts_of
+from hetsim.validate._table import Row
+
+__all__ = ["mlperf_jobs", "phase_jobs", "scale_jobs"]
+
+_INPUTS = {"cnn-dailymail": 778}
+"""Mean input tokens of a data set, where a row leaves them out. Source: the same set in the rows
+of Llama 3.1 8B (MLPerf Inference v5.1)."""
+
+_SERVER_REQUESTS = 1500
+_DECODE_BATCH = 128
+"""Requests per device of a published decode phase whose batch is not given. Source: wide expert
+parallel decode of DeepSeek with 128 to 256 requests per device (SGLang 96 x H100, 2025-05)."""
+
+
+def _together(
+    parts: Parts, cut: dict[str, int], copies: int, load: dict[str, Any], recipe: Recipe
+) -> dict[str, Any]:
+    runtime = preset_for(parts.engine, apart=False)
+    node = devices_per_node_of(parts.accelerator)
+    pool = pool_of("both", parts.accelerator, cut, copies, parts.formats, runtime, recipe)
+    wide = cut["tp"] * cut["pp"] * cut["dp"] > node
+    network = network_for(node) if wide else None
+    return scenario_of(parts.model.name, load, {"serve": pool}, network)
+
+
+def mlperf_jobs(row: Row) -> list[Job]:
+    """Return one job per layout that fits the devices of an MLPerf result.
+
+    Raises
+    ------
+    ScenarioError
+        If a name is unknown, or the mean input length is neither in the row nor known.
+    """
+    parts = parts_of(row)
+    isl, osl = _input(row), row.tokens("osl_mean")
+    devices = row.count("n_accel")
+    node = devices_per_node_of(parts.accelerator)
+    return [
+        _mlperf(row, parts, cut, copies, isl, osl)
+        for cut, copies in layouts_of(parts.model, devices, node)
+    ]
+
+
+def _input(row: Row) -> int:
+    if row.number("isl_mean") is not None:
+        return row.tokens("isl_mean")
+    words = row.text("dataset").lower()
+    for name, tokens in _INPUTS.items():
+        if name in words:
+            return tokens
+    raise ScenarioError(
+        Problem("is empty, and the mean input length of the data set is not known", "isl_mean")
+    )
+
+
+def _mlperf(row: Row, parts: Parts, cut: dict[str, int], copies: int, isl: int, osl: int) -> Job:
+    lengths = {
+        "input": {"kind": "lognormal", "mean": float(isl), "cv": 0.5, "max": 8 * isl},
+        "output": {"kind": "lognormal", "mean": float(osl), "cv": 0.5, "max": 8 * osl},
+    }
+    offline = row.text("scenario").lower() == "offline"
+    if offline:
+        load: dict[str, Any] = {"kind": "mlperf_offline", "requests": 20_000, **lengths}
+    else:
+        rate = row.number("scheduled_qps")
+        if not rate or rate <= 0:
+            raise ScenarioError(Problem("is empty; this scenario needs it", "scheduled_qps"))
+        rate /= copies
+        load = {
+            "kind": "mlperf_server",
+            "rate": f"{rate!r} req/s",
+            "requests": _SERVER_REQUESTS,
+            **lengths,
+        }
+    return Job(
+        data=_together(parts, cut, 1, load, Recipe()),
+        load="offline" if offline else "open",
+        requests=20_000 if offline else _SERVER_REQUESTS,
+        isl=isl,
+        osl=osl,
+        copies=copies,
+        notes=("layout searched",),
+    )
+
+
+def phase_jobs(row: Row) -> list[Job]:
+    """Return the job of an isolated prefill or decode: one batch, nothing beside it.
+
+    Raises
+    ------
+    ScenarioError
+        If a name is unknown, or the row is no measurement of one point.
+    """
+    metric = row.text("metric")
+    if metric == "coefficients":
+        raise ScenarioError(Problem("is the coefficient of a fit, not a measured point", "metric"))
+    parts = parts_of(row)
+    batch = row.count("batch_size", 1)
+    isl = round(row.number("isl") or row.number("context_len") or 1)
+    osl = round(row.number("osl") or 128)
+    if row.text("phase") == "prefill" and metric != "prompt_time":
+        osl = 1
+    # Prompts of a batch are timed in one pass, whatever budget a server would have.
+    recipe = Recipe(max_batched_tokens=max(2048, batch * isl), max_seqs=max(1, batch))
+    cut = {"tp": row.count("tp", 1), "pp": row.count("pp", 1), "dp": 1, "ep": 1}
+    load = {
+        "kind": "mlperf_offline",
+        "requests": batch,
+        "input": {"kind": "fixed", "tokens": isl},
+        "output": {"kind": "fixed", "tokens": osl},
+    }
+    data = _together(parts, cut, 1, load, recipe)
+    return [
+        Job(data=data, load="static", users=batch, requests=batch, isl=isl, osl=osl, recipe=recipe)
+    ]
+
+
+def scale_jobs(row: Row) -> list[Job]:
+    """Return the job of one phase of a published prefill-decode deployment.
+
+    A prefill phase is a queue of prompts that never ends; a decode phase 128 requests per device.
+
+    Raises
+    ------
+    ScenarioError
+        If a name is unknown, or devices, degrees or lengths are given in words only.
+    """
+    phase = row.text("phase")
+    if phase not in ("prefill", "decode"):
+        raise ScenarioError(Problem(f"is {phase!r}; prefill or decode can be simulated", "phase"))
+    parts = parts_of(row)
+    devices, isl = row.count("n_accel_phase"), row.tokens("isl")
+    cut = _degrees(row.text("parallelism"), devices)
+    if phase == "prefill":
+        requests, osl = 40 * cut["dp"], 1
+    else:
+        requests, osl = _DECODE_BATCH * cut["dp"] * cut["tp"], round(row.number("osl") or 100)
+    load = {
+        "kind": "mlperf_offline",
+        "requests": requests,
+        "input": {"kind": "fixed", "tokens": isl},
+        "output": {"kind": "fixed", "tokens": osl},
+    }
+    data = _together(parts, cut, 1, load, Recipe())
+    note = () if phase == "prefill" else (f"{_DECODE_BATCH} requests per device assumed",)
+    return [Job(data=data, load="burst", requests=requests, isl=isl, osl=osl, notes=note)]
+
+
+def _degrees(words: str, devices: int) -> dict[str, int]:
+    """Return the degrees in a text such as ``EP32 DP32`` or ``4 instances x DEP2``."""
+    found = {name: int(size) for name, size in re.findall(r"\b(TP|DEP|EP|DP)(\d+)\b", words)}
+    if "DEP" in found:
+        return {"tp": 1, "pp": 1, "dp": found["DEP"], "ep": found["DEP"]}
+    if "EP" in found:
+        dp = found.get("DP", found["EP"] if "DP" in words else 1)
+        return {"tp": max(1, found["EP"] // dp), "pp": 1, "dp": dp, "ep": found["EP"]}
+    if "EP" in words and "DP" in words:
+        return {"tp": 1, "pp": 1, "dp": devices, "ep": devices}
+    raise ScenarioError(
+        Problem(f"is {words!r}; degrees such as EP32 DP32 are needed", "parallelism")
+    )

@@ -1,0 +1,215 @@
+"""A row becomes the scenario that was measured."""
+
+from __future__ import annotations
+
+import pytest
+
+from hetsim.errors import ScenarioError
+from hetsim.validate import Row
+from hetsim.validate._serving import serving_jobs
+from hetsim.validate._tables import mlperf_jobs, phase_jobs, scale_jobs
+
+
+@pytest.fixture
+def job(serving):
+    """Return a function from changes of the plain serving row to its job."""
+
+    def make(**changes: str):
+        (made,) = serving_jobs(Row("serving", "R", {**serving, **changes}))
+        return made
+
+    return make
+
+
+def test_inferencex_sends_ten_per_user_the_first_at_once(job) -> None:
+    made = job(length_dist="uniform 0.8-1.0 x nominal (InferenceX)")
+    assert made.data["workload"] == {
+        "kind": "inferencex",
+        "concurrency": 4,
+        "input": 512,
+        "output": 64,
+        "requests": 40,
+    }
+    assert made.waves == 10
+
+
+def test_a_long_closed_loop_is_cut_and_says_how_long_it_was(job) -> None:
+    made = job(concurrency="1000", length_dist="uniform 0.8-1.0 x nominal")
+    assert made.data["workload"]["requests"] == 3000
+    assert made.waves == 10
+
+
+def test_replicas_share_the_users_and_one_is_simulated(job) -> None:
+    made = job(replicas="4", n_accel="4", concurrency="64")
+    assert made.copies == 4 and made.users == 16
+    assert made.data["pools"]["serve"]["instances"] == 1
+    uneven = job(replicas="4", n_accel="4", concurrency="6")
+    assert uneven.copies == 1 and uneven.data["pools"]["serve"]["instances"] == 4
+
+
+def test_pools_apart_take_their_own_degrees_and_a_network(job) -> None:
+    made = job(
+        mode="disagg", p_tp="2", p_dp="1", p_ep="1", p_workers="3", d_tp="4", d_workers="1", tp=""
+    )
+    prefill, decode = made.data["pools"]["prefill"], made.data["pools"]["decode"]
+    assert (prefill["instances"], prefill["parallel"]["tp"]) == (3, 2)
+    assert (decode["instances"], decode["parallel"]["tp"]) == (1, 4)
+    assert made.data["network"] and made.data["boundary"] == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "load"),
+    [
+        ({"load_type": "open_loop", "request_rate": "2", "num_requests": "50"}, "poisson", "open"),
+        (
+            {"load_type": "open_loop", "request_rate": "inf", "num_requests": "50"},
+            "mlperf_offline",
+            "burst",
+        ),
+        ({"load_type": "burst_all_at_once", "num_requests": "50"}, "mlperf_offline", "burst"),
+        ({"load_type": "static_batch", "batch_size": "8"}, "mlperf_offline", "static"),
+        (
+            {"load_type": "max_throughput_offline", "num_requests": "500"},
+            "mlperf_offline",
+            "offline",
+        ),
+        (
+            {"load_type": "open_loop_staged", "request_rate": "8->20 (2 stages x 600 s)"},
+            "poisson",
+            "open",
+        ),
+    ],
+)
+def test_load_types(job, changes: dict[str, str], kind: str, load: str) -> None:
+    made = job(**changes)
+    assert made.data["workload"]["kind"] == kind and made.load == load
+
+
+def test_stages_are_read(job) -> None:
+    made = job(load_type="open_loop_staged", request_rate="8->20 (2 stages x 600 s)")
+    assert made.stages == ((8.0, 600.0), (20.0, 600.0))
+    assert made.requests == 28 * 600
+
+
+def test_without_a_layout_all_that_use_every_device_are_tried(serving) -> None:
+    jobs = serving_jobs(Row("serving", "R", {**serving, "tp": "", "n_accel": "4"}))
+    cuts = [(j.data["pools"]["serve"]["parallel"]["tp"], j.copies) for j in jobs]
+    assert cuts == [(1, 4), (2, 2), (4, 1)]
+    assert all("layout searched" in j.notes for j in jobs)
+
+
+FP8 = {"weight_dtype": "fp8", "act_dtype": "fp8", "kv_dtype": "fp8"}
+MXFP4 = {"weight_dtype": "mxfp4", "act_dtype": "nvfp4", "kv_dtype": "", "model": "gpt-oss-120b"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "weights", "compute", "kv"),
+    [
+        ({}, "bf16", "bf16", "bf16"),
+        (FP8 | {"kv_dtype": "auto"}, "fp8_e4m3", "fp8_e4m3", "bf16"),
+        (FP8 | {"act_dtype": "fp8_block"}, "fp8_block", "fp8_block", "fp8_e4m3"),
+        ({"weight_dtype": "int4-awq", "act_dtype": "fp16"}, "int4", "bf16", "bf16"),
+        # Unstated KV: the recipes of Llama set fp8, a laboratory's rows fit 16 bit.
+        (FP8 | {"kv_dtype": ""}, "fp8_e4m3", "fp8_e4m3", "fp8_e4m3"),
+        (FP8 | {"kv_dtype": "", "source": "x-lab"}, "fp8_e4m3", "fp8_e4m3", "bf16"),
+        (FP8 | {"kv_dtype": "", "engine": "SGLang"}, "fp8_e4m3", "fp8_e4m3", "bf16"),
+        (FP8 | {"model": "DeepSeek-R1"}, "fp8_block", "fp8_block", "fp8_e4m3"),
+        (MXFP4, "mxfp4", "bf16", "bf16"),
+        (MXFP4 | {"accelerator": "B200"}, "mxfp4", "mxfp8", "fp8_e4m3"),
+    ],
+)  # fmt: skip
+def test_formats(job, changes: dict[str, str], weights: str, compute: str, kv: str) -> None:
+    made = job(**changes).data["pools"]["serve"]["precision"]
+    assert (made["weights"], made["compute"], made["kv"]) == (weights, compute, kv)
+
+
+def test_recipes_set_what_moves_a_result(job) -> None:
+    drawn = {"length_dist": "uniform 0.8-1.0", "weight_dtype": "fp8", "act_dtype": "fp8"}
+    sglang = job(engine="SGLang", accelerator="B200", concurrency="64", **drawn)
+    assert sglang.recipe.admission_steps == pytest.approx(0.75 * 30 + 3)
+    llama = job(
+        engine="TensorRT-LLM",
+        engine_version="1.1",
+        model="Llama-3.1-70B",
+        isl="1024",
+        osl="1024",
+        **drawn,
+    )
+    assert llama.recipe.admission_steps == pytest.approx(18)
+    wide = job(
+        engine_version="1.1",
+        engine="TensorRT-LLM",
+        model="Llama-3.1-70B",
+        isl="1024",
+        osl="1024",
+        tp="8",
+        **drawn,
+    )
+    assert wide.recipe.admission_steps is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"accelerator": "Z9", "model": "Nobody-1B", "engine": "abacus"},
+            ("Z9", "Nobody-1B", "abacus"),
+        ),
+        ({"load_type": "sideways"}, ("sideways",)),
+        ({"spec_decode": "1"}, ("speculative",)),
+        ({"load_type": "open_loop"}, ("request_rate",)),
+        ({"load_type": "open_loop_staged", "request_rate": "unknown"}, ("unknown",)),
+        ({"weight_dtype": "fp9"}, ("fp9",)),
+        ({"isl": ""}, ("isl",)),
+        ({"concurrency": ""}, ("concurrency",)),
+    ],
+)
+def test_what_cannot_be_built_says_why(
+    job, changes: dict[str, str], words: tuple[str, ...]
+) -> None:
+    with pytest.raises(ScenarioError) as caught:
+        job(**changes)
+    assert all(word in str(caught.value) for word in words)
+
+
+MLPERF = {
+    "accelerator": "H100", "n_accel": "8", "model": "llama3.1-8b", "scenario": "Server",
+    "weight_dtype": "fp8", "engine": "TensorRT 10.14", "tok_s": "100", "scheduled_qps": "80",
+    "osl_mean": "128", "isl_mean": "", "dataset": "CNN-DailyMail 13,368 samples",
+}  # fmt: skip
+
+
+def test_mlperf_takes_inputs_from_the_data_set_and_searches_layouts() -> None:
+    jobs = mlperf_jobs(Row("mlperf_llm", "M", MLPERF))
+    assert {j.isl for j in jobs} == {778}
+    assert [j.copies for j in jobs] == [8, 4, 2, 1]
+    assert jobs[0].data["workload"]["rate"] == "10.0 req/s"
+    with pytest.raises(ScenarioError, match="isl_mean"):
+        mlperf_jobs(Row("mlperf_llm", "M", {**MLPERF, "dataset": "OpenOrca"}))
+
+
+PHASE = {
+    "accelerator": "H100", "model": "Llama-2-7B", "engine": "vLLM", "weight_dtype": "fp16",
+    "tp": "1", "pp": "1", "phase": "prefill", "metric": "ttft", "value": "36", "batch_size": "2",
+    "isl": "2048", "osl": "1",
+}  # fmt: skip
+
+
+def test_a_phase_is_one_batch_in_one_pass() -> None:
+    (made,) = phase_jobs(Row("phase_latency", "P", PHASE))
+    assert made.data["workload"]["requests"] == 2
+    assert made.data["pools"]["serve"]["max_batched_tokens"] == 4096
+    with pytest.raises(ScenarioError, match="coefficient"):
+        phase_jobs(Row("phase_latency", "P", {**PHASE, "metric": "coefficients"}))
+
+
+def test_a_published_phase_reads_its_degrees() -> None:
+    row = {
+        "accelerator": "H100", "n_accel_phase": "32", "phase": "prefill", "model": "DeepSeek-R1",
+        "weight_dtype": "fp8", "parallelism": "4 nodes EP32 DP attention", "engine": "SGLang",
+        "isl": "2000", "osl": "",
+    }  # fmt: skip
+    (made,) = scale_jobs(Row("pd_scale", "D", row))
+    assert made.data["pools"]["serve"]["parallel"] == {"tp": 1, "pp": 1, "dp": 32, "ep": 32}
+    with pytest.raises(ScenarioError, match="parallelism"):
+        scale_jobs(Row("pd_scale", "D", {**row, "parallelism": "many"}))
