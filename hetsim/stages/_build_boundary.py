@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from hetsim.errors import Problem, ScenarioError
+from hetsim.hardware import Accelerator
 from hetsim.model import Model
 from hetsim.representation import BoundaryPolicy, LayoutWords, encoding_of, represent, verdict
 from hetsim.runtimes import Runtime
@@ -129,8 +130,16 @@ def _endpoint(scenario: Scenario, name: str, pool: Pool, plan: PoolPlan) -> Endp
         nics=nics,
         nic_bytes_per_s=rate,
         striped=False,
-        host_bytes_per_s=accelerator.host_bytes_per_s,
+        host_bytes_per_s=_host_rate(network, name, accelerator),
     )
+
+
+def _host_rate(network: Any, pool: str, accelerator: Accelerator) -> float | None:
+    """Return what one device copies to or from its host: stated for the pool, for all, or known."""
+    own = network.pools.get(pool) if network is not None else None
+    stated = (own.pcie if own else None) or (network.pcie if network is not None else None)
+    rate = stated or accelerator.host_bytes_per_s
+    return rate * network.pcie_efficiency if rate and network is not None else rate
 
 
 def _converter(plan: PoolPlan) -> Any:

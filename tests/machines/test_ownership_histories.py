@@ -207,14 +207,16 @@ MOVES = {
 
 def leads_to(world: World, move: tuple[Any, ...]) -> set[tuple[str, str, str]]:
     """Return the pairs that ``move`` would visit."""
-    key = MOVES.get(move[0], lambda move: "")(move)
+    if move[0] not in MOVES:
+        return set()
+    key = MOVES[move[0]](move)
     if move[0] == "crash":
         here = [job for job in world.jobs if job.machine.part("Ps") != "idle"]
         jobs = [job for job in here if move[1] in (job.p, job.d, "X")]
     elif move[0] in ("do", "timer", "preempt"):
         jobs = [world.jobs[move[1][1]]]
     else:
-        jobs = [world.jobs[move[1]]] if isinstance(move[1], int) else []
+        jobs = [world.jobs[move[1]]]
     return {
         (part, state, key)
         for job in jobs

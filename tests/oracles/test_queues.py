@@ -1,8 +1,8 @@
 """Waits of M/M/1, M/D/1 and M/M/c, through ``hetsim.run`` on the shipped scenarios.
 
 The confidence interval comes from batch means: successive waits are dependent, means of long
-batches hardly. A wrong queue discipline, a lost arrival, a server that idles while someone waits, or a
-service that starts a step late all move the mean outside.
+batches hardly. A wrong queue discipline, a lost arrival, a server that idles while someone waits,
+or a service that starts a step late all move the mean outside.
 """
 
 from __future__ import annotations
