@@ -45,13 +45,13 @@ def checkpoint_precision(family: str, precision: Precision) -> Precision:
     """Return ``precision`` with 16-bit attention where checkpoints of ``family`` keep it so.
 
     >>> p = Precision(weights="mxfp4", compute="bf16", kv="bf16")
-    >>> checkpoint_precision("gpt-oss", p).attention_weights
+    >>> checkpoint_precision("gpt_oss", p).attention_weights
     'bf16'
     """
     if precision.attention_weights is not None:
         return precision
     for prefix, formats in _PARTIAL.items():
-        if family.startswith(prefix) and get_format(precision.weights).name in formats:
+        if family.replace("_", "-").startswith(prefix) and get_format(precision.weights).name in formats:
             return Precision(
                 weights=precision.weights,
                 compute=precision.compute,
