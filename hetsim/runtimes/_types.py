@@ -97,8 +97,9 @@ class Runtime:
     capacity_policy: Literal["preempt", "guaranteed_no_evict", "retract"]
     """What admission assumes about output lengths, and what happens when blocks run out."""
     memory_utilisation: float
-    memory_rule: Literal["of_total", "of_free"]
-    """The ratio applies to the device's memory, or to what weights and reserve leave."""
+    memory_rule: Literal["of_total", "of_free", "weights_and_kv"]
+    """The ratio applies to the device's memory, to what weights and reserve leave of it, or to
+    weights and KV alone (activations live in the rest)."""
     reserve_bytes: float
     """Memory per device for activations, graphs and the runtime itself."""
 

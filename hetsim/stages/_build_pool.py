@@ -217,6 +217,9 @@ def _capacity(
         free = max(0.0, memory - weights - activations - reserve)
         reserve += (1.0 - utilisation) * free
         utilisation = 1.0
+    elif runtime.memory_rule == "weights_and_kv":
+        # Activations live in the rest of the device; only what exceeds it comes on top.
+        activations = max(0.0, activations - (1.0 - utilisation) * memory)
     return kv_capacity(
         name=f"pool {name}",
         memory_bytes=memory,
