@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 from hetsim.ownership import _vocabulary as vocabulary
 from hetsim.ownership._invariants import (
     INVARIANT_TEXT,
+    USUAL,
     Ledger,
     conservation,
     design_violations,
@@ -47,6 +48,7 @@ __all__ = [
     "INVARIANT_TEXT",
     "PARTS",
     "PROTOCOL_INVARIANTS",
+    "USUAL",
     "Facts",
     "Instructions",
     "Ledger",

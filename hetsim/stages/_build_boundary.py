@@ -8,9 +8,10 @@ from typing import Any
 from hetsim.errors import Problem, ScenarioError
 from hetsim.hardware import Accelerator
 from hetsim.model import Model
+from hetsim.ownership import Timers, get_protocol
 from hetsim.representation import BoundaryPolicy, LayoutWords, encoding_of, represent, verdict
 from hetsim.runtimes import Runtime
-from hetsim.scenario import Pool, Scenario, devices_per_node
+from hetsim.scenario import Boundary, Pool, Scenario, devices_per_node
 from hetsim.stages._build_pool import nic_rate
 from hetsim.stages._plan import BoundaryPlan, PoolPlan
 from hetsim.topology import NicSpec
@@ -147,6 +148,23 @@ def _converter(plan: PoolPlan) -> Any:
     return get_converter("host_scalar" if on_host else "device_kernel")
 
 
+def _protocol(boundary: Boundary, giver: Runtime) -> tuple[str, str, Timers | None]:
+    """Return kind, variant and timers: the runtime's own, unless the scenario states others.
+
+    Another variant brings its own timers; a stated lease replaces theirs.
+    """
+    own = giver.protocol
+    kind = boundary.ownership or (own.kind if own is not None else "")
+    same = own is not None and kind == own.kind
+    variant = boundary.variant or (own.variant if own is not None and same else "")
+    if boundary.lease is None:
+        return kind, variant, None
+    if own is not None and same and variant == own.variant:
+        return kind, variant, replace(giver.timers, lease_s=boundary.lease)
+    stated = get_protocol(kind).variant(variant)
+    return kind, stated.name, replace(stated.timers, lease_s=boundary.lease)
+
+
 def build_boundary(
     scenario: Scenario, model: Model, pools: tuple[PoolPlan, PoolPlan], runtimes: dict[str, Runtime]
 ) -> BoundaryPlan:
@@ -181,15 +199,21 @@ def build_boundary(
     )
     if boundary.on_error is not None:
         giver = replace(giver, on_error=boundary.on_error)
-    timers = giver.timers
-    if boundary.lease is not None:
-        timers = replace(timers, lease_s=boundary.lease)
+    kind, variant, timers = _protocol(boundary, giver)
     plan = giver.plan(
-        kind=boundary.ownership or "",
-        variant=boundary.variant or "",
-        timers=timers if boundary.lease is not None else None,
+        kind=kind,
+        variant=variant,
+        timers=timers,
         convert=any("consumer" in item.drivers.convert_sides for item in found),
     )
+    if "X" in plan.facts.block_sets:
+        raise ScenarioError(
+            Problem(
+                f"{plan.kind} moves KV through a pool or a transit store, which a run does not "
+                "model yet; state another protocol: boundary.ownership: pull_lease",
+                "boundary.ownership",
+            )
+        )
     control = boundary.control_latency
     if control is None:
         control = scenario.network.latency if scenario.network is not None else 0.0

@@ -81,6 +81,7 @@ class _Crash:
             seq.held = None
         self.handoff.feed(seq, crashed(self.side))
         self.handoff.reason = ""
+        self.handoff.audit.failed(seq)
         self.world.end(seq, FAILED, reason)
 
     def _stop_flows(self, seq: Seq) -> None:

@@ -34,6 +34,7 @@ from hetsim.ownership._vocabulary import (
 )
 from hetsim.ownership._vocabulary import FINISHED as DECODED
 from hetsim.serving import Instance, Seq
+from hetsim.stages._audit import Audit
 from hetsim.stages._plan import BoundaryPlan
 from hetsim.stages._pool import PoolStage
 from hetsim.stages._timers import Timers
@@ -68,7 +69,7 @@ class Handoff:
             "dispatch": self._dispatch,
             "reserve": self._reserve,
             "withdraw": self._nothing,
-            "start_transfer": self._wire.start,
+            "start_transfer": self._start_transfer,
             "stop_transfer": self._stop_transfer,
             "send": self._send,
             "set_timer": self._set_timer,
@@ -82,6 +83,7 @@ class Handoff:
             "abort": self._fail,
             "corrupt": self._corrupt,
         }
+        self.audit = Audit(world, plan.plan)
         self.reason = ""
         """Why requests fail just now, where a fault knows better than the machine."""
         self._control_s = plan.control_s
@@ -257,6 +259,7 @@ class Handoff:
             seq.last_s = now
             seq.decode_instance = instance.index
             self.feed(seq, DECODED)
+            self.audit.decoded(seq)
             self.world.end(seq, DONE)
             return
         instance.join(seq, now)
@@ -278,8 +281,14 @@ class Handoff:
 
     def _decoded(self, instance: Instance, seq: Seq, now: float) -> None:
         self.feed(seq, DECODED)
+        self.audit.decoded(seq)
 
     # -- moving bytes ------------------------------------------------------------------------
+
+    def _start_transfer(self, seq: Seq, order: StartTransfer) -> None:
+        if seq.held is None and seq.rank is None:
+            self.audit.posted(seq)
+        self._wire.start(seq, order)
 
     def _landed(self, seq: Seq, order: StartTransfer) -> None:
         self.feed(seq, landed(order.piece, order.of, order.leg))
@@ -329,6 +338,7 @@ class Handoff:
     # -- letting go --------------------------------------------------------------------------
 
     def _free(self, seq: Seq, order: Free) -> None:
+        self.audit.freed(seq, order)
         if order.block_set == "Ps":
             if seq.held is not None:
                 self._free_source(seq, self.engine._now)
@@ -348,6 +358,7 @@ class Handoff:
         self.target.rearm(seq.dest)
 
     def _fail(self, seq: Seq, order: Any) -> None:
+        self.audit.failed(seq)
         self.world.end(seq, FAILED, self.reason or _REASON.get(order.cause, "transfer_failed"))
 
     def _corrupt(self, seq: Seq, _: Any) -> None:

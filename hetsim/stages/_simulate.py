@@ -51,6 +51,8 @@ def simulate(
     world.end_s = world.engine.now
     world.pools = pools
     world.close()
+    if handoff is not None:
+        handoff.audit.close()
     _check(world, pools)
     recorder.flush(info)
     return world
