@@ -6,7 +6,7 @@ imports stay inside the commands: ``hetsim --help`` is answered without them. A 
 function with ``@app.command()`` in its file, imported below in the order of the help.
 """
 
-from hetsim.cli import _run, _sweep, _inspect, _trace, _profiles, _validate, _calibrate, _new  # noqa: I001 - the order of help
+from hetsim.cli import _run, _sweep, _report, _inspect, _trace, _profiles, _validate, _calibrate, _new  # noqa: E501, I001 - the order of help
 from hetsim.cli._app import app, invoke, main
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "_inspect",
     "_new",
     "_profiles",
+    "_report",
     "_run",
     "_sweep",
     "_trace",

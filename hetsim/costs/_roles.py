@@ -51,7 +51,8 @@ def checkpoint_precision(family: str, precision: Precision) -> Precision:
     if precision.attention_weights is not None:
         return precision
     for prefix, formats in _PARTIAL.items():
-        if family.replace("_", "-").startswith(prefix) and get_format(precision.weights).name in formats:
+        ours = family.replace("_", "-").startswith(prefix)
+        if ours and get_format(precision.weights).name in formats:
             return Precision(
                 weights=precision.weights,
                 compute=precision.compute,

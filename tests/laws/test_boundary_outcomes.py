@@ -1,4 +1,4 @@
-"""What goes wrong at the boundary is counted where a runtime ships it, and absent where it is sound.
+"""What goes wrong at the boundary is counted where a runtime ships it; sound variants have none.
 
 Decode is short of KV, so that requests wait for its blocks longer than the lease.
 """

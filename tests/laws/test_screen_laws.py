@@ -176,10 +176,10 @@ def test_no_simulation_beats_its_bound(base: str) -> None:
     assert run
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("base", sorted(SPACES))
 def test_no_simulation_beats_its_bound_on_2000_runs(base: str) -> None:
-    """200 runs of each space that simulate: small spaces repeat their points with other requests."""
+    """200 runs of each space: small spaces repeat their points with other requests."""
     total, draw = 0, 7
     while total < 200:
         found, run = broken_bounds(base, 220, seed=draw)

@@ -122,7 +122,7 @@ def test_three_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
     check_whole(path, tmp_path / "out", tmp_path / "whole")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_twenty_kills_at_random_moments(tmp_path: Path) -> None:
     path = write(tmp_path, requests=1500)
     subprocess.run(command(path, tmp_path / "whole", 1), check=True, capture_output=True)
