@@ -66,9 +66,10 @@ def _slo(summary: Mapping[str, Any]) -> str:
         for name, key in (("TTFT", "ttft_s"), ("TPOT", "tpot_s"), ("E2E", "e2e_s"))
         if slo[key] is not None
     ]
-    share = "no share" if attained is None else f"{attained:.1%}"
+    if attained is None:
+        return f"No request was counted against the limits ({', '.join(limits)})."
     text = (
-        f"{share} of the requests that arrived met every limit ({', '.join(limits)}); "
+        f"{attained:.1%} of the requests that arrived met every limit ({', '.join(limits)}); "
         f"{slo['percentile']:g}% must. Goodput is {summary['goodput_req_s'] or 0.0:.3g} req/s."
     )
     lost = [
@@ -83,8 +84,8 @@ def _cost(summary: Mapping[str, Any]) -> str:
     cost, energy = summary["cost_usd_per_mtok"], summary["energy_j_per_tok"]
     number = summary["accelerators"]
     parts = [
-        f"{cost:.3g} USD per million output tokens" if cost is not None else "no price is known",
-        f"{energy:.3g} J per output token" if energy is not None else "no power figure is known",
+        f"{cost:.3g} USD per million output tokens" if cost is not None else "Cost is not known",
+        f"{energy:.3g} J per output token" if energy is not None else "energy is not known",
     ]
     devices = f"{number} accelerator{'s' if number != 1 else ''}"
     return f"{'; '.join(parts)}, on {devices}, at the load simulated here (idle time is paid for)."
@@ -103,6 +104,8 @@ def _sure(summary: Mapping[str, Any]) -> str:
     grade = str(summary["calibration_grade"])
     text = f"Worst calibration grade: {grade}, {GRADES.get(grade, 'not a known grade')}."
     finished = summary["requests"]["finished"]
+    if not finished:
+        return text
     tail = max(1, round(0.01 * finished))
     text += f" One run, one seed: p99 of {finished} requests rests on its {tail} slowest"
     return text + (", which is few: simulate more requests." if tail < 10 else ".")

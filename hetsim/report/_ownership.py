@@ -6,6 +6,7 @@ of the request's hand-off; what decoding adds later is not in them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -91,7 +92,7 @@ def sample(result: Result) -> list[int]:
 
 def ownership_figures(result: Result) -> list[Figure]:
     """Return the bytes that every owner holds over time, and a timeline of a sample."""
-    return [_totals_figure(result), _timeline(result)]
+    return [_totals_figure(result), *_timelines(result)]
 
 
 def held_totals(held: pd.DataFrame, end_s: float) -> tuple[Any, dict[str, Any]]:
@@ -108,6 +109,14 @@ def held_totals(held: pd.DataFrame, end_s: float) -> tuple[Any, dict[str, Any]]:
         # What is left of a sum and its opposite is rounding, not bytes.
         lines[str(owner)] = np.maximum(total, 0.0).round()
     return at, lines
+
+
+def _most(part: pd.DataFrame) -> float:
+    """Return the most bytes held at once; what ends at a moment makes room for what begins."""
+    times = np.concatenate([part["end_s"].to_numpy(float), part["start_s"].to_numpy(float)])
+    size = part["bytes"].to_numpy(float)
+    order = np.argsort(times, kind="stable")
+    return float(np.concatenate([-size, size])[order].cumsum().max())
 
 
 def _totals_figure(result: Result) -> Figure:
@@ -129,49 +138,85 @@ def _totals_figure(result: Result) -> Figure:
         (
             name,
             format_bytes(float(area[name]) / max(end, 1e-30)),
-            format_bytes(float(values.max())),
+            format_bytes(_most(held[held["owner"] == name])),
             f"{format_bytes(float(area[name]))} s",
         )
         for name, values in lines.items()
     ]
     says = (
         "Bytes of every hand-off, counted for whoever may write or free them at the moment. The "
-        f"lines show {_BINS + 1} moments; short holds fall between them, the means count all."
+        f"lines show {_BINS + 1} moments; the table counts every hold, however short."
     )
     return Figure("held_bytes", title, says, chart, Table(columns, rows))
 
 
-def _timeline(result: Result) -> Figure:
-    title, columns = "Ownership timeline of a sample", ("request", "side, owner", "bytes", "held")
+def _timelines(result: Result) -> list[Figure]:
+    """Return the hand-offs of a sample, and the same requests from arrival to end."""
+    columns = ("request", "side, owner", "bytes", "held")
     chosen = sample(result)
     held = held_frame(result, chosen)
+    title, near = "Ownership timeline of a sample", "The same sample around the hand-off"
     if held.empty:
-        return Figure("ownership", title, _NONE, None, Table(columns, []))
-    arrival = _times(result, "arrival_s")
+        return [Figure("ownership", title, _NONE, None, Table(columns, []))]
+    place = {request: rank for rank, request in enumerate(chosen)}
     holds = [Held(*row) for row in held.itertuples(index=False, name=None)]
-    factor, unit = time_scale(max(one.end_s - float(arrival[one.request_id]) for one in holds))
-    spans, rows = [], []
-    for request in chosen:
-        for one in (one for one in holds if one.request_id == request):
-            since = float(arrival[request])
-            took = format_seconds(one.end_s - one.start_s)
-            text = (
-                f"request {request}: {one.owner} holds {format_bytes(one.bytes)} on the {one.side} "
-                f"({one.state}) for {took}, from {format_seconds(one.start_s - since)}"
-            )
-            start, end = (one.start_s - since) * factor, (one.end_s - since) * factor
-            row = _row(request, one.side)
-            spans.append(Span(row, start, end, f"{one.owner}: {one.state}", text))
-            who = f"{one.side}, {one.owner} ({one.state})"
-            rows.append((f"{request}", who, format_bytes(one.bytes), took))
-    order = list(dict.fromkeys(span.row for span in spans))
+    holds.sort(key=lambda one: (place[one.request_id], one.start_s, one.end_s))
+    rows = [
+        (
+            f"{one.request_id}",
+            f"{one.side}, {one.owner} ({one.state})",
+            format_bytes(one.bytes),
+            format_seconds(one.end_s - one.start_s),
+        )
+        for one in holds
+    ]
     says = (
         f"{len(chosen)} requests, evenly from the fastest to the slowest, a row for each side. "
-        "Where both sides hold, the KV exists twice. Holds on the prefill side are short: zoom in."
+        "Where both sides hold, the KV exists twice."
     )
-    chart = Spans(f"time since arrival ({unit})", order, spans)
-    return Figure("ownership", title, says, chart, Table(columns, rows, left=2))
+    arrival_s = _times(result, "arrival_s")
+    arrival = {request: float(arrival_s[request]) for request in chosen}
+    whole = _spans(holds, arrival, None, "time since arrival")
+    first = {one.request_id: one.start_s for one in reversed(holds)}
+    # The last hold of a request is its decoding: what comes before is the hand-off.
+    last = {one.request_id: one for one in holds}
+    ends = [one.end_s - first[one.request_id] for one in holds if one is not last[one.request_id]]
+    close = _spans(holds, first, 1.1 * max(ends, default=0.0) or None, "time since the first hold")
+    cut = "Long holds are cut at the right edge; the table above has their whole length."
+    return [
+        Figure("ownership", title, says, whole, Table(columns, rows, left=2)),
+        Figure("handoff", near, cut, close, _handoff_table(holds)),
+    ]
 
 
-def _row(request: int, side: str) -> str:
-    return f"{request} {side.removesuffix(' side')}"
+def _spans(
+    holds: list[Held], zero_s: Mapping[int, float], cut_s: float | None, label: str
+) -> Spans:
+    longest = max(one.end_s - zero_s[one.request_id] for one in holds)
+    limit = longest if cut_s is None else min(cut_s, longest)
+    factor, unit = time_scale(limit)
+    spans = []
+    for one in holds:
+        start, end = one.start_s - zero_s[one.request_id], one.end_s - zero_s[one.request_id]
+        if start >= limit:
+            continue
+        text = (
+            f"request {one.request_id}: {one.owner} holds {format_bytes(one.bytes)} on the "
+            f"{one.side} ({one.state}) for {format_seconds(end - start)}, "
+            f"from {format_seconds(start)}"
+        )
+        row = f"{one.request_id} {one.side.removesuffix(' side')}"
+        group = f"{one.owner}: {one.state}"
+        spans.append(Span(row, start * factor, min(end, limit) * factor, group, text))
+    return Spans(f"{label} ({unit})", list(dict.fromkeys(span.row for span in spans)), spans)
+
+
+def _handoff_table(holds: list[Held]) -> Table:
+    took: dict[str, list[float]] = {}
+    for one in holds:
+        took.setdefault(f"{one.owner}: {one.state}", []).append(one.end_s - one.start_s)
+    rows = [
+        (name, f"{len(some)}", format_seconds(min(some)), format_seconds(max(some)))
+        for name, some in took.items()
+    ]
+    return Table(("owner: state", "holds", "shortest", "longest"), rows)

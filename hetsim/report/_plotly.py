@@ -65,7 +65,7 @@ def _limit(limit: tuple[float, str] | None) -> dict[str, Any]:
     shape = {"type": "line", "x0": at, "x1": at, "y0": 0, "y1": 1, "yref": "paper", "line": line}
     note = {
         "x": at, "y": 1, "yref": "paper", "text": escape(text), "showarrow": False,
-        "xanchor": "right", "yanchor": "top", "xshift": -4,
+        "xanchor": "auto", "yanchor": "bottom",
     }  # fmt: skip
     return {"shapes": [shape], "annotations": [note]}
 

@@ -104,6 +104,7 @@ def _spans(axes: Any, chart: Spans) -> None:
             left=[span.start for span in mine], label=group, color=COLORS[i % len(COLORS)],
         )  # fmt: skip
     axes.set_yticks(range(len(chart.rows)), chart.rows, fontsize=8)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
 
 

@@ -38,8 +38,14 @@ def ranked(result: SweepResult) -> pd.DataFrame:
     return order.sort_values([*keys, "rank"], kind="stable").reset_index(drop=True)
 
 
-def _name(result: SweepResult, row: Any) -> str:
-    return ", ".join(f"{name} {row[f'axis.{name}']}" for name in result.axes)
+def _name(result: SweepResult, row: Any, *, whole: bool = False) -> str:
+    """Return the decisions of a point in words; ``whole`` adds its conditions."""
+    names = [name for name in result.axes if whole or name not in result.conditions]
+    return ", ".join(f"{name} {row[f'axis.{name}']}" for name in names) or "the base design"
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def sweep_answer(result: SweepResult) -> Answer:
@@ -54,7 +60,7 @@ def sweep_answer(result: SweepResult) -> Answer:
     points = [
         (
             _where(result, row),
-            f"{_name(result, row)}: {metric} {row[metric]:.4g}{_lead(table, row, result)}",
+            f"{_name(result, row)}: {metric} {_figure(row[metric])}{_lead(table, row, result)}",
         )
         for row in best.to_dict("records")
     ]
@@ -63,7 +69,10 @@ def sweep_answer(result: SweepResult) -> Answer:
     verdict = f"Recommended by {metric}: {_name(result, best.iloc[0])}."
     if len(best) > 1:
         verdict = f"The best design differs by condition ({len(best)} conditions), by {metric}."
-    return Answer(verdict, True, points, list(_unknown(result, table)))
+    good: bool | None = True
+    if "slo_met" in best and (best["slo_met"].astype(float) < 1.0).any():
+        good, verdict = None, f"{verdict} Its SLO does not hold in every run of it."
+    return Answer(verdict, good, points, list(_unknown(result, table)))
 
 
 def _where(result: SweepResult, row: Any) -> str:
@@ -97,8 +106,13 @@ def _unknown(result: SweepResult, table: pd.DataFrame) -> list[str]:
     lines = []
     if len(result.manifest["seeds"]) < 3:
         lines.append("Few seeds: small leads may be chance.")
-    if "slo_attainment" in table and (table.loc[table["rank"] == 1, "slo_attainment"] < 0.99).any():
-        lines.append("At least one winner misses its SLO for more than 1% of its requests.")
+    lowest = (
+        table.loc[table["rank"] == 1, "slo_attainment"].min() if "slo_attainment" in table else 1
+    )
+    if lowest < 1.0:
+        lines.append(
+            f"Not every request of the winners meets the SLO: {lowest:.1%} in the worst case."
+        )
     if result.counts.get("screened"):
         lines.append(
             f"{result.counts['screened']} points were ruled out by a bound and not simulated: they "
@@ -111,12 +125,12 @@ def ranking_figure(result: SweepResult) -> Figure:
     """Return the ranked designs: bars of the first dozen, a table of the first fifty."""
     table, metric = ranked(result), result.manifest["response"]["metric"]
     shown = [metric, *(name for name in _COLUMNS if name in table and name != metric)]
-    columns = ("rank", *result.axes, *shown)
+    columns = ("rank", "design", *shown)
     rows = [
         (
             f"{row['rank']}",
-            *(str(row[f"axis.{n}"]) for n in result.axes),
-            *(f"{row[m]:.4g}" for m in shown),
+            _name(result, row, whole=True),
+            *(_figure(row[m]) for m in shown),
         )
         for row in table.sort_values("rank", kind="stable").head(_MOST_ROWS).to_dict("records")
     ]
@@ -136,13 +150,13 @@ def ranking_figure(result: SweepResult) -> Figure:
     says += (
         f"; the table holds {len(rows)}." if len(rows) < len(table) else "; the table holds all."
     )
-    table_of = Table(columns, rows, left=1 + len(result.axes))
+    table_of = Table(columns, rows, left=2)
     return Figure("ranking", "Ranked designs", says, chart, table_of)
 
 
 def _front_figure(result: SweepResult) -> Figure:
     x, y = "cost_usd_per_mtok", "goodput_req_s"
-    title, columns = "Pareto front: goodput against cost", (*result.axes, y, x)
+    title, columns = "Pareto front: goodput against cost", ("design", y, x)
     table = result.means()
     if table.empty or x not in table or y not in table or table[[x, y]].dropna().empty:
         says = "Goodput and cost are not both known for any point."
@@ -153,18 +167,18 @@ def _front_figure(result: SweepResult) -> Figure:
     kept = rest.iloc[:: max(1, -(-len(rest) // _MOST_POINTS))]
     groups = [_group(result, "on the front", front, x, y), _group(result, "beaten", kept, x, y)]
     rows = [
-        (*(str(row[f"axis.{n}"]) for n in result.axes), f"{row[y]:.4g}", f"{row[x]:.4g}")
+        (_name(result, row, whole=True), _figure(row[y]), _figure(row[x]))
         for row in front.head(_MOST_ROWS).to_dict("records")
     ]
     says = f"No design beats those on the front in both ({len(front)} of {len(table)})."
     if len(kept) < len(rest):
         says += f" Drawn: {len(kept)} of {len(rest)} beaten points."
     chart = Points("cost (USD/Mtok)", "goodput (req/s)", groups)
-    return Figure("pareto", title, says, chart, Table(columns, rows, left=len(result.axes)))
+    return Figure("pareto", title, says, chart, Table(columns, rows))
 
 
 def _group(result: SweepResult, name: str, table: pd.DataFrame, x: str, y: str) -> Group:
-    texts = [_name(result, row) for row in table.to_dict("records")]
+    texts = [_name(result, row, whole=True) for row in table.to_dict("records")]
     return Group(name, table[x].to_numpy(float), table[y].to_numpy(float), texts)
 
 
