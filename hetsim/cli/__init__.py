@@ -6,7 +6,17 @@ imports stay inside the commands: ``hetsim --help`` is answered without them. A 
 function with ``@app.command()`` in its file, imported below in the order of the help.
 """
 
-from hetsim.cli import _run, _sweep, _report, _inspect, _trace, _profiles, _validate, _calibrate, _new  # noqa: E501, I001 - the order of help
+from hetsim.cli import (  # noqa: I001 - the order of the help
+    _run,
+    _sweep,
+    _report,
+    _inspect,
+    _trace,
+    _profiles,
+    _validate,
+    _calibrate,
+    _new,
+)
 from hetsim.cli._app import app, invoke, main
 
 __all__ = [

@@ -65,7 +65,9 @@ def _print_rows(title: str, rows: list[dict[str, str]]) -> None:
 
 @app.command()
 def schema(
-    what: Annotated[str, typer.Argument(metavar="scenario|sweep", help="Which schema.")] = "scenario",
+    what: Annotated[
+        str, typer.Argument(metavar="scenario|sweep", help="Which schema.")
+    ] = "scenario",
 ) -> None:
     """Print a JSON Schema for editors."""
     from hetsim.cli._page import print_json

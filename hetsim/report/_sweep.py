@@ -64,13 +64,16 @@ def sweep_answer(result: SweepResult) -> Answer:
         )
         for row in best.to_dict("records")
     ]
+    if binds := _binds(result, best):
+        points.append(("What binds?", binds))
     points.append(("What was tried?", f"{counts}; seeds: {len(result.manifest['seeds'])}."))
     points.append(("How sure is this?", _sure(result)))
     verdict = f"Recommended by {metric}: {_name(result, best.iloc[0])}."
     if len(best) > 1:
         verdict = f"The best design differs by condition ({len(best)} conditions), by {metric}."
     good: bool | None = True
-    if "slo_met" in best and (best["slo_met"].astype(float) < 1.0).any():
+    rows = result.points[result.points["point"].isin(best["point"])]
+    if "slo_met" in rows and (rows["slo_met"].astype(object) == False).any():  # noqa: E712
         good, verdict = None, f"{verdict} Its SLO does not hold in every run of it."
     return Answer(verdict, good, points, list(_unknown(result, table)))
 
@@ -92,6 +95,15 @@ def _lead(table: pd.DataFrame, row: Any, result: SweepResult) -> str:
     return (
         f". Runner-up: {_name(result, other)}, worse by {gap / max(abs(row[metric]), 1e-30):.1%}."
     )
+
+
+def _binds(result: SweepResult, best: pd.DataFrame) -> str:
+    """Return what holds each winner up, one line for all that share it."""
+    if "bottleneck" not in result.points:
+        return ""
+    rows = result.points[result.points["point"].isin(best["point"])]
+    words = dict.fromkeys(str(word) for word in rows["bottleneck"].dropna())
+    return "; ".join(words)
 
 
 def _sure(result: SweepResult) -> str:

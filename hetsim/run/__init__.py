@@ -20,7 +20,7 @@ from hetsim.run._bound import (
 )
 from hetsim.run._capacity import find_capacity
 from hetsim.run._economics import notes_on_power, pool_power, power_of
-from hetsim.run._limits import check_limits, estimate
+from hetsim.run._limits import check_fits, check_limits, estimate
 from hetsim.run._overview import draw_overview, overview_tables
 from hetsim.run._result import Result, headline, load_result, plain
 from hetsim.run._run import run, run_info, run_loaded, summarise_run
@@ -31,6 +31,7 @@ __all__ = [
     "Result",
     "StageBounds",
     "assumptions",
+    "check_fits",
     "check_limits",
     "decode_step_s",
     "demand_of",

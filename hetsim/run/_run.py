@@ -11,7 +11,7 @@ from hetsim.metrics import PoolInfo, Recorder, RunInfo, SloSpec, last_moment_s, 
 from hetsim.run._assumptions import assumptions, worst_pool_grade
 from hetsim.run._directory import RunDirectory
 from hetsim.run._economics import notes_on_power, power_of
-from hetsim.run._limits import check_limits
+from hetsim.run._limits import check_fits, check_limits
 from hetsim.run._manifest import manifest
 from hetsim.run._overview import draw_overview
 from hetsim.run._result import Result
@@ -100,6 +100,7 @@ def run_loaded(
             workload=workload,
         )
     check_limits(scenario, plan)
+    check_fits(plan)
     info = run_info(plan)
     recorder = Recorder(folder)
     total = plan.workload.requests
