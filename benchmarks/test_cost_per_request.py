@@ -18,8 +18,8 @@ LIMITS = {"request": 60.0, "longer_outputs_ratio": 1.2, "peak_bytes": 2.0 * 2**3
 REPEATS = 3
 
 # Outputs ten times longer hold their slots and their KV ten times longer, and longer contexts make
-# steps slower: at a twentieth of the rate neither run is short of blocks, whose preemptions would be
-# timed instead.
+# steps slower: at a twentieth of the rate neither run is short of blocks, whose preemptions would
+# be timed instead.
 LONGER = ("workload.output.mean=2000", "workload.rate=32 req/s")
 USUAL = ("workload.output.mean=200",)
 MILLION = int(os.environ.get("HETSIM_BENCH_REQUESTS", "1000000"))

@@ -22,7 +22,7 @@ def report(
         typer.Option(metavar="DIR", help="Draw the figures there as well, as SVG and PNG."),
     ] = None,
 ) -> None:
-    """Write DIR/report.html: one file that answers first and works offline."""
+    """Write DIR/report.html, one file that works offline."""
     from hetsim.report import report as write
 
     path = write(folder, figures)

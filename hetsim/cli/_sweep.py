@@ -36,7 +36,7 @@ def sweep(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Screen and simulate a whole design space; an interrupted sweep resumes by itself."""
+    """Screen and simulate a design space; resumes by itself."""
     from hetsim.cli._page import print_json
     from hetsim.sweep import sweep as run
 
@@ -99,7 +99,7 @@ def search(
     workers: Processes = None,
     json: Json = False,
 ) -> None:
-    """Search a space too large to enumerate (Optuna); a search that is interrupted resumes."""
+    """Search a space too large to enumerate; resumes by itself."""
     from hetsim.cli._page import print_json
     from hetsim.sweep import search as run
 

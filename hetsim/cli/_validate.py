@@ -27,7 +27,7 @@ def validate(
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     every: Annotated[int, typer.Option(min=1, help="Only each n-th row, for a quick look.")] = 1,
 ) -> None:
-    """Simulate measured results row by row and print how far off the figures are."""
+    """Simulate measured results, and say how far off they are."""
     from hetsim.validate import validate as check
 
     report = check(tables, workers=workers, every=every, progress=_note)

@@ -48,14 +48,19 @@ def run_answer(result: Result) -> Answer:
 def _good(summary: Mapping[str, Any]) -> bool | None:
     if not summary["requests"]["finished"] or summary["slo_attainment"] is None:
         return None if not summary["requests"]["arrived"] else False
-    return bool(summary["slo_met"]) and not summary["unstable"]
+    if not summary["slo_met"]:
+        return False
+    # A run that ends while its backlog grows may be overloaded, or too short to have settled.
+    return None if summary["unstable"] else True
 
 
 def _verdict(summary: Mapping[str, Any], good: bool | None) -> str:
-    if good is None:
+    if not summary["requests"]["arrived"]:
         return "Nothing can be said: no request arrived."
+    if good is None:
+        return "The SLO held in this run, but the backlog grew: overloaded, or too short to tell."
     if summary["unstable"]:
-        return "Overloaded: requests arrive faster than they leave."
+        return "The SLO does not hold: requests arrive faster than they leave."
     return "The SLO holds." if good else "The SLO does not hold."
 
 
