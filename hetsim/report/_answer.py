@@ -10,7 +10,7 @@ from hetsim.units import format_seconds
 if TYPE_CHECKING:
     from hetsim.run import Result
 
-__all__ = ["GRADES", "Answer", "run_answer"]
+__all__ = ["GRADES", "OUTSIDE", "Answer", "run_answer"]
 
 GRADES: Mapping[str, str] = {
     "measured": "interpolated between measurements of this very device",
@@ -19,6 +19,10 @@ GRADES: Mapping[str, str] = {
     "datasheet": "computed from datasheet peaks: no measurement of this device went in",
 }
 """What a calibration grade means, from the surest to the least sure."""
+
+
+_UNMEASURED = ("transferred", "datasheet")
+OUTSIDE = "Effects outside the model (other tenants, warm-up, software faults) are not in it."
 
 
 class Answer(NamedTuple):
@@ -61,6 +65,8 @@ def _verdict(summary: Mapping[str, Any], good: bool | None) -> str:
         return "The SLO held in this run, but the backlog grew: overloaded, or too short to tell."
     if summary["unstable"]:
         return "The SLO does not hold: requests arrive faster than they leave."
+    if good and summary["calibration_grade"] in _UNMEASURED:
+        return "The SLO holds, by estimate: not every device was measured."
     return "The SLO holds." if good else "The SLO does not hold."
 
 
@@ -128,6 +134,6 @@ def _unknown(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"{summary['ok_corrupt']} requests finished with corrupt KV: their answers are wrong."
     if summary["leak_page_s"]:
         yield "KV blocks were held longer than needed; see the notes on ownership."
-    if summary["calibration_grade"] in ("transferred", "datasheet"):
+    if summary["calibration_grade"] in _UNMEASURED:
         yield "No measurement of at least one device went into step times: treat them as estimates."
-    yield "Effects outside the model (other tenants, warm-up, software faults) are not in it."
+    yield OUTSIDE

@@ -22,6 +22,8 @@ COLORS = (
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up")
 LIMIT = "#d1495b"
+_CROWD = 200
+"""From so many points on they are drawn translucent, so that density shows."""
 
 
 def plotly_spec(chart: Chart) -> dict[str, Any]:
@@ -140,7 +142,7 @@ def _points(chart: Points) -> dict[str, Any]:
             "line": {"color": COLORS[i % len(COLORS)], "width": 1},
             "marker": {
                 "color": COLORS[i % len(COLORS)], "symbol": SYMBOLS[i % len(SYMBOLS)],
-                "size": 8, "opacity": 0.7,
+                "size": 8, "opacity": 0.6 if len(group.x) > _CROWD else 1.0,
             },
         }
         for i, group in enumerate(chart.groups)

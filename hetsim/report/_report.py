@@ -139,8 +139,11 @@ def _flat(manifest: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _sweep_page(result: SweepResult) -> dict[str, Any]:
+    import yaml
+
     from hetsim.report._sweep import ranking_figure, sweep_answer, sweep_figures
 
+    stated = {key: result.manifest[key] for key in ("sweep", "base") if key in result.manifest}
     counts = [(word, f"{count}") for word, count in result.counts.items()]
     reasons = [f"{count} rows: {why}" for why, count in result.summary()["reasons"].items()]
     return {
@@ -155,7 +158,7 @@ def _sweep_page(result: SweepResult) -> dict[str, Any]:
         "notes": reasons,
         "capacity": [],
         "counts": Table(("points", "number"), counts),
-        "manifest": _flat(result.manifest),
-        "yaml": "",
+        "manifest": _flat({k: v for k, v in result.manifest.items() if k not in stated}),
+        "yaml": yaml.safe_dump(stated, sort_keys=False, allow_unicode=True) if stated else "",
         "commands": ["hetsim sweep SWEEP.yaml --out DIR", "hetsim report DIR"],
     }

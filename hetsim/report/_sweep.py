@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hetsim.report._answer import GRADES, Answer
+from hetsim.report._answer import GRADES, OUTSIDE, Answer
 from hetsim.report._chart import Bars, Figure, Group, Points, Table
 from hetsim.sweep import sense_of
 
@@ -130,6 +130,7 @@ def _unknown(result: SweepResult, table: pd.DataFrame) -> list[str]:
             f"{result.counts['screened']} points were ruled out by a bound and not simulated: they "
             "cannot win, but may belong to a Pareto front."
         )
+    lines.append(OUTSIDE)
     return lines
 
 
@@ -183,6 +184,8 @@ def _front_figure(result: SweepResult) -> Figure:
         for row in front.head(_MOST_ROWS).to_dict("records")
     ]
     says = f"No design beats those on the front in both ({len(front)} of {len(table)})."
+    if result.conditions:
+        says += f" Designs compete within a condition: {', '.join(result.conditions)}."
     if len(kept) < len(rest):
         says += f" Drawn: {len(kept)} of {len(rest)} beaten points."
     chart = Points("cost (USD/Mtok)", "goodput (req/s)", groups)

@@ -70,7 +70,9 @@ def test_arrivals_without_an_end_are_a_failure(result: Any) -> None:
 
 @pytest.mark.parametrize("grade", ["transferred", "datasheet"])
 def test_a_weak_calibration_is_named_among_the_unknown(result: Any, grade: str) -> None:
-    assert any("No measurement" in line for line in said(result, calibration_grade=grade).unknown)
+    weak = said(result, calibration_grade=grade)
+    assert any("No measurement" in line for line in weak.unknown)
+    assert "by estimate" in weak.verdict
     assert not any("No measurement" in line for line in run_answer(result).unknown)
 
 

@@ -55,6 +55,18 @@ def test_figures_are_drawn_nothing_is_fetched_and_the_console_is_silent(
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 2
 
 
+def test_a_sweep_of_2000_points_opens_as_silently(
+    chromium: str, sweep_folder: Path, tmp_path: Path
+) -> None:
+    page = report(sweep_folder)
+    text, console = opened(chromium, page, tmp_path)
+    assert console == []
+    assert body(text)["drawn"] == "2"
+    assert body(text)["fetched"] == "0"
+    assert page.stat().st_size < 8e6
+    assert "<script>alert(1)</script>" not in text
+
+
 def test_the_console_is_read(chromium: str, run_folder: Path, html: str, tmp_path: Path) -> None:
     # A broken script and an address to fetch: the test above must be able to fail.
     bad = "</main><script>nothing()</script><img src='http://127.0.0.1:9/x.png'>"
@@ -63,6 +75,26 @@ def test_the_console_is_read(chromium: str, run_folder: Path, html: str, tmp_pat
     _, console = opened(chromium, page, tmp_path / "profile")
     assert any("nothing is not defined" in line for line in console)
     assert any("Content Security Policy" in line for line in console)
+
+
+PRESS = """<script>setTimeout(() => {
+  const plot = document.getElementById("plot-backlog");
+  const width = () => { const [a, b] = plot._fullLayout.xaxis.range; return b - a; };
+  const press = (key) => plot.dispatchEvent(new KeyboardEvent("keydown", {key}));
+  const seen = [width()];
+  for (const key of ["+", "ArrowRight", "0"]) { press(key); seen.push(width()); }
+  document.body.dataset.widths = seen.map((one) => (one / seen[0]).toFixed(3)).join(" ");
+}, 3000);</script></body>"""
+
+
+def test_figures_zoom_by_keyboard(
+    chromium: str, run_folder: Path, html: str, tmp_path: Path
+) -> None:
+    page = tmp_path / "pressed.html"
+    page.write_text(html.replace("</body>", PRESS), encoding="utf-8")
+    text, console = opened(chromium, page, tmp_path / "profile")
+    assert console == []
+    assert body(text)["widths"] == "1.000 0.500 0.500 1.000"
 
 
 @pytest.mark.parametrize("width", [360, 768, 1920])
