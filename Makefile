@@ -14,7 +14,7 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 $(DEV): $(READY)
-	$(BIN)/python -m pip install --quiet -e '.[dev,tables]'
+	$(BIN)/python -m pip install --quiet -e '.[dev,tables,search,cluster]'
 	touch $(DEV)
 
 demo: $(READY)  ## one heterogeneous prefill-decode cluster, simulated
