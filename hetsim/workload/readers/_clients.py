@@ -48,6 +48,12 @@ class LengthHistograms:
         lengths: npt.NDArray[np.int64] = values[np.searchsorted(steps, u, side="right")]
         return lengths
 
+    def mean(self, column: str) -> float:
+        """Return the mean length of the histogram."""
+        values, steps = _histogram(self.texts[column])
+        shares = np.diff(np.concatenate(([0.0], np.asarray(steps, np.float64), [1.0])))
+        return float((values * shares[: len(values)]).sum())
+
 
 class Client(NamedTuple):
     """One client: fits by window start, histograms by the start of their span."""

@@ -56,7 +56,7 @@ def read_servegen(
         have += len(part[0])
         if limit is not None and have >= limit:
             break
-    table = _table(parts, str(path), options, starts)
+    table = _table(parts, str(path), options, starts, _stated(clients) if limit is None else "")
     if not len(table):
         raise findings.fail(None, "holds no request in the windows asked for")
     return table if limit is None else table.select(np.arange(min(limit, len(table))))
@@ -144,6 +144,7 @@ def _table(
     source: str,
     options: ReadOptions,
     starts: list[float],
+    stated: str,
 ) -> RequestTable:
     empty: list[npt.NDArray[Any]] = [np.zeros(0)] * 4
     columns = [np.concatenate(column) for column in zip(*parts, strict=True)] if parts else empty
@@ -156,5 +157,31 @@ def _table(
         *(column[inside] for column in columns[1:3]),
         source=source,
         format="servegen",
-        notes=(f"sampled from fitted clients with seed {options.seed}; time 0 is {low:g} s",),
+        notes=(
+            f"sampled from fitted clients with seed {options.seed}; time 0 is {low:g} s",
+            *([stated] if stated else []),
+        ),
     )
+
+
+def _stated(clients: list[Client]) -> str:
+    """Return what the clients say of themselves: their rates, and means weighted by these.
+
+    The sample follows rates and lengths window by window, so its own means differ where a client
+    sends longer prompts when it sends more.
+    """
+    rates = [float(np.mean([fit.rate for fit in c.windows.values()])) for c in clients]
+    means = [
+        np.mean([[law.mean(name) for name in _COLUMNS] for law in c.spans.values()], axis=0)
+        for c in clients
+    ]
+    if not sum(rates):
+        return ""
+    isl, osl = np.average(means, axis=0, weights=rates)
+    return (
+        f"the clients state {sum(rates):.4g} req/s; means weighted by their rates: "
+        f"{isl:.0f} in, {osl:.0f} out"
+    )
+
+
+_COLUMNS = ("input_tokens", "output_tokens")

@@ -102,6 +102,7 @@ def test_a_day_of_clients_has_their_rate(shared_data):
     assert len(table) / 86400 == pytest.approx(13.68, rel=0.01)
     assert table.isl.mean() == pytest.approx(1192, rel=0.02)  # by windows, not by client means
     assert table.osl.mean() == pytest.approx(1639, rel=0.02)
+    assert "13.68 req/s; means weighted by their rates: 1313 in, 1606 out" in table.notes[1]
 
 
 @pytest.mark.nightly
