@@ -206,6 +206,9 @@ class Handoff:
             self.feed(seq, produced(0, 1))
         elif self.plan.granularity == "chunk":
             self._pieces(seq, seq.prompt, now)
+        elif seq.handoff.owner("Ps") is None:
+            # Layers are reported while they are computed, so the machine may have let go already.
+            self._free_source(seq, now)
 
     def _no_decode(self, instance: Instance, seq: Seq, now: float) -> None:
         """Nothing is left to decode: the request ends on the prefill side."""
