@@ -13,6 +13,7 @@ from hetsim.scenario import (
     accelerator_of,
     devices_per_node,
     model_of,
+    pools_in_order,
     runtime_of,
 )
 from hetsim.stages._build_boundary import build_boundary
@@ -32,14 +33,10 @@ def pool_order(scenario: Scenario) -> tuple[str, ...]:
     ScenarioError
         If they are neither one co-located pool nor a prefill and a decode pool.
     """
+    names = pools_in_order(scenario)
+    if names is not None:
+        return names
     roles = {name: pool.role for name, pool in scenario.pools.items()}
-    both = [name for name, role in roles.items() if role == "both"]
-    prefill = [name for name, role in roles.items() if role == "prefill"]
-    decode = [name for name, role in roles.items() if role == "decode"]
-    if len(both) == 1 and not prefill and not decode:
-        return (both[0],)
-    if len(prefill) == 1 and len(decode) == 1 and not both:
-        return prefill[0], decode[0]
     raise ScenarioError(
         Problem(
             "needs one pool with role both, or one with role prefill and one with role decode; "

@@ -184,6 +184,7 @@ def build_boundary(
     if not (_reaches_device(giver, source) and _reaches_device(taker, target)):
         staging = Staging(pipelined=giver.staging != "host", piece_bytes=STAGING_PIECE_BYTES)
     chunk = min(giver.prefill_chunk_tokens, source.rules.max_tokens)
+    mean_block_run = MEAN_BLOCK_RUN if giver.coalesce else 1.0
     planner = build_planner(
         [item.drivers for item in found],
         engine,
@@ -194,7 +195,7 @@ def build_boundary(
         granularity=granularity,
         chunk_tokens=chunk,
         layers=model.layer_count,
-        mean_block_run=MEAN_BLOCK_RUN if giver.coalesce else 1.0,
+        mean_block_run=mean_block_run,
         staging=staging,
     )
     if boundary.on_error is not None:
@@ -226,5 +227,5 @@ def build_boundary(
         chunk_tokens=chunk,
         layers=model.layer_count,
         control_s=control,
-        reserve_margin_tokens=0,
+        mean_block_run=mean_block_run,
     )

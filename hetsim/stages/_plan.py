@@ -66,8 +66,8 @@ class BoundaryPlan:
     layers: int
     control_s: float
     """One way between router and instances."""
-    reserve_margin_tokens: int
-    """Tokens kept free per active request when D's blocks are reserved ahead."""
+    mean_block_run: float
+    """Consecutive block ids that become one descriptor; 1 where the runtime merges none."""
 
 
 @spec
