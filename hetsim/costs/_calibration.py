@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import exp, sqrt
 from typing import TYPE_CHECKING, Literal
@@ -199,7 +199,22 @@ class Calibration:
             kind: value * exp(0.3 * shared.get(kind, 0.0))
             for kind, value in sorted(self.collective_scale.items())
         }
-        layers = tuple(_perturbed(layer, shared, rng) for layer in self.layers)
+
+        def factor(kind: str, rse: float) -> float:
+            own = float(rng.standard_normal())
+            return exp(rse * (sqrt(_SHARED) * shared[kind] + sqrt(1.0 - _SHARED) * own))
+
+        layers = tuple(_scaled(layer, factor) for layer in self.layers)
+        return replace(self, layers=layers, collective_scale=scale)
+
+    def shifted(self, z: float) -> Calibration:
+        """Return a calibration with every time-like parameter moved by ``z`` standard errors.
+
+        Below zero is the favourable end: every operator is as fast as its interval allows. No
+        sample within ``z`` standard errors in each parameter is faster.
+        """
+        scale = {kind: value * exp(0.3 * z) for kind, value in self.collective_scale.items()}
+        layers = tuple(_scaled(layer, lambda _, rse: exp(rse * z)) for layer in self.layers)
         return replace(self, layers=layers, collective_scale=scale)
 
 
@@ -207,10 +222,8 @@ def _capped(found: Parameters, layer: Layer, floor: Grade) -> Parameters:
     return replace(found, grade=worst_grade([found.grade, layer.best, floor]))
 
 
-def _perturbed(layer: Layer, shared: Mapping[str, float], rng: np.random.Generator) -> Layer:
-    def factor(kind: str, rse: float) -> float:
-        own = float(rng.standard_normal())
-        return exp(rse * (sqrt(_SHARED) * shared[kind] + sqrt(1.0 - _SHARED) * own))
+def _scaled(layer: Layer, factor: Callable[[str, float], float]) -> Layer:
+    """Return a layer with every time multiplied by ``factor(kind, rse)``, efficiencies divided."""
 
     def operator(kind: str, old: Parameters) -> Parameters:
         return replace(

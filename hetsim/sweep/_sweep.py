@@ -270,6 +270,7 @@ class _Run:
                 "keep": spec.screen.keep,
                 "objectives": list(spec.screen.objectives),
                 "round": spec.screen.round,
+                "calibration_interval": spec.screen.calibration_interval,
             },
             "sweep": json.loads(json.dumps(self.sweep.data, default=str)),
             "base": self.sweep.base.data,

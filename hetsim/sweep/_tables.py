@@ -43,7 +43,7 @@ class Tables:
         self.seeds = len(sweep.seeds)
         self.sides: list[Side] = []
         self._numbers: dict[Side, int] = {}
-        self._maker = SideMaker(sweep.base.base_dir)
+        self._maker = SideMaker(sweep.base.base_dir, sweep.spec.screen.calibration_interval)
         self.cond, self._demands = self._conditions()
         self.first, self.last = self._place_sides()
         self._boundaries()

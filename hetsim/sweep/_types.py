@@ -11,6 +11,7 @@ from hetsim.spec import spec
 if TYPE_CHECKING:
     Count: TypeAlias = int
     Fraction: TypeAlias = int
+    Interval: TypeAlias = float
     Round: TypeAlias = int
     Samples: TypeAlias = int
     Seed: TypeAlias = int
@@ -19,10 +20,11 @@ if TYPE_CHECKING:
 else:
     from pydantic import Field
 
-    from hetsim.spec._check import UsdPerHour, Watts, whole
+    from hetsim.spec._check import UsdPerHour, Watts, real, whole
 
     Count = whole(at_least=0, at_most=10**6)
     Fraction = whole(at_least=2, at_most=10**6)
+    Interval = real(above=0.0, at_most=0.999)
     Samples = whole(at_least=1, at_most=2_000_000)
     Round = whole(at_least=1, at_most=4096)
     Seed = whole(at_least=0, at_most=2**63 - 1)
@@ -164,6 +166,10 @@ class Screen:
     )
     round: Round = 16
     """Points that are simulated before the incumbents change."""
+    calibration_interval: Interval | None = None
+    """Take bounds at the favourable end of this interval (0.9, say) of every calibration parameter:
+    then nothing is screened that a calibration within it could make the winner. Left out: the
+    calibration as it stands, which is also what points are simulated with."""
 
 
 @spec

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from hetsim.costs import Calibration
+from hetsim.run import run_loaded
+from hetsim.scenario import accelerator_of
 from hetsim.sweep import SweepResult, Tables, screen_arrays, sweep, sweep_data
-from hetsim.sweep._points import run_task, task_of
+from hetsim.sweep._points import flatten, run_task, task_of
+from hetsim.sweep._sides import calibration_of
 
 TTFT = ("mean", "p50", "p90", "p99")
 
@@ -118,13 +123,31 @@ SPACES: dict[str, list[dict[str, Any]]] = {
 }
 
 
-def broken_bounds(base: str, samples: int, seed: int = 0) -> tuple[list[str], int]:
-    """Return every bound that a simulation of a sampled point beats, and how many were run."""
+def drawn(base: str, draw: int) -> list[dict[str, Any]]:
+    """Return a space with loads and objectives of its own, so that no two draws share a point."""
+    rng = np.random.default_rng([draw, sorted(SPACES).index(base)])
+    count = 20 if base == "long_context" else 60
+    loads = [
+        (int(rng.integers(count // 3, count + 1)), f"{10 ** rng.uniform(0.0, 2.8):.6g} req/s")
+        for _ in range(16)
+    ]
+    goals = [
+        (f"{10 ** rng.uniform(-0.7, 2.0):.4g} s", f"{10 ** rng.uniform(-2.1, 0.0):.4g} s")
+        for _ in range(8)
+    ]
+    rest = [one for one in SPACES[base] if one["name"] not in ("load", "objectives")]
+    return [*rest, sizes(*loads), objectives(*goals)]
+
+
+def broken_bounds(
+    base: str, samples: int, seed: int = 0, axes: list[dict[str, Any]] | None = None
+) -> tuple[list[str], set[str]]:
+    """Return every bound that a simulation of a sampled point beats, and the points that ran."""
     made = sweep_data(
         {
             "name": base,
             "base": base,
-            "axes": SPACES[base],
+            "axes": axes or SPACES[base],
             "design": {"kind": "sobol", "samples": samples, "seed": seed},
             "replications": {"seeds": [seed + 1]},
             "screen": {"keep": "all"},
@@ -132,7 +155,8 @@ def broken_bounds(base: str, samples: int, seed: int = 0) -> tuple[list[str], in
     )
     tables = Tables(made)
     bounds = screen_arrays(tables)
-    found, run = [], 0
+    found: list[str] = []
+    run: set[str] = set()
     for row, point in enumerate(made.points):
         try:
             task = task_of(made.resolve(point, made.seeds[0]), "run")
@@ -146,7 +170,7 @@ def broken_bounds(base: str, samples: int, seed: int = 0) -> tuple[list[str], in
             assert result["status"] in ("infeasible", "illegal"), result
             continue
         assert not tables.reason(row), "said to be infeasible, and runs"
-        run += 1
+        run.add(str(made.labels(point)))
         beaten = _beaten(result, bounds, row)
         found += [f"{base} {made.labels(point)}: {text}" for text in beaten]
     return found, run
@@ -178,15 +202,69 @@ def test_no_simulation_beats_its_bound(base: str) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("base", sorted(SPACES))
-def test_no_simulation_beats_its_bound_on_2000_runs(base: str) -> None:
-    """200 runs of each space: small spaces repeat their points with other requests."""
-    total, draw = 0, 7
-    while total < 200:
-        found, run = broken_bounds(base, 220, seed=draw)
+def test_no_simulation_beats_its_bound_on_2000_points(base: str) -> None:
+    """200 distinct points of each of ten spaces, each draw with loads and objectives of its own."""
+    assert len(SPACES) * 200 >= 2000
+    seen: set[str] = set()
+    draw = 0
+    while len(seen) < 200:
+        found, run = broken_bounds(base, 220, seed=draw, axes=drawn(base, draw))
         assert not found, "\n".join(found[:20])
         assert run, "nothing of this space runs"
-        total, draw = total + run, draw + 1
-    print(f"{base}: {total} runs from {draw - 7} draws")
+        seen |= run
+        draw += 1
+    print(f"{base}: {len(seen)} distinct points from {draw} draws")
+
+
+def within(calibration: Calibration, z: float, draw: int) -> Calibration:
+    """Return a calibration with every parameter anywhere within ``z`` standard errors."""
+    rng = np.random.default_rng(draw)
+    layers = [calibration.shifted(float(rng.uniform(-z, z))).layers for _ in range(4)]
+    kinds = [
+        replace(
+            kept,
+            operators={k: layers[int(rng.integers(4))][n].operators[k] for k in kept.operators},
+        )
+        for n, kept in enumerate(calibration.layers)
+    ]
+    return replace(calibration, layers=tuple(kinds))
+
+
+def test_bounds_hold_for_every_calibration_within_the_interval() -> None:
+    """Without the interval the same bounds are beaten, so it is the interval that holds them."""
+    level, z = 0.9, 1.6448536269514722
+    data = {
+        "name": "interval",
+        "base": "quickstart",
+        "axes": [
+            axis("p", "pools.prefill.accelerator", "h100", "l40s"),
+            axis("d", "pools.decode.accelerator", "h200", "a100-sxm4-80"),
+            sizes((60, "400 req/s"), (2, "0.1 req/s")),
+            objectives(("60 s", "1 s"), ("300 ms", "12 ms")),
+        ],
+        "replications": {"seeds": [3]},
+    }
+    screens = {"wide": {"keep": "winner", "calibration_interval": level}, "point": {"keep": "all"}}
+    swept = {name: sweep_data({**data, "screen": screen}) for name, screen in screens.items()}
+    bounds = {name: screen_arrays(Tables(made)) for name, made in swept.items()}
+    broken: dict[str, list[str]] = {"wide": [], "point": []}
+    made = swept["wide"]
+    for row, point in enumerate(made.points):
+        loaded = made.resolve(point, 3)
+        names = {accelerator_of(p.accelerator, None).name for p in loaded.scenario.pools.values()}
+        for draw in range(3):
+            fast = draw == 0
+            calibrations = {
+                name: calibration_of(name).shifted(-z * 0.999)
+                if fast
+                else within(calibration_of(name), z * 0.999, draw)
+                for name in sorted(names)
+            }
+            result = flatten(run_loaded(loaded, calibrations=calibrations).summary)
+            for name, one in bounds.items():
+                broken[name] += _beaten(result, one, row)
+    assert not broken["wide"], broken["wide"][:10]
+    assert broken["point"]
 
 
 def _swept(keep: str, out: Path, objectives: list[str] | None = None) -> SweepResult:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,41 @@ def test_a_full_disk_ends_with_a_message_and_resumes(tmp_path: Path) -> None:
     assert "Traceback" not in text
     assert 0 < lines(out) < lines(tmp_path / "whole")
     assert not (out / "points.parquet").exists()
+    check_whole(path, out, tmp_path / "whole")
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A real file system of 64 KiB, which only the superuser may mount."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(folder)]
+    try:
+        done = subprocess.run(mount, capture_output=True, check=False)
+    except FileNotFoundError:
+        pytest.skip("no mount command here")
+    if done.returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.slow
+def test_a_file_system_that_is_full_ends_with_a_message_and_resumes(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    path, out = write(tmp_path, requests=60), small_disk / "out"
+    subprocess.run(command(path, tmp_path / "whole", 1), check=True, capture_output=True)
+    (small_disk / "ballast").write_bytes(b"x" * 44_000)
+    _, told = (process := start(path, out, 1)).communicate()
+    assert process.returncode == 2, told.decode()
+    assert "no space is left" in told.decode() and "start the same command again" in told.decode()
+    assert "Traceback" not in told.decode()
+    assert 0 < lines(out) < lines(tmp_path / "whole")
+    (small_disk / "ballast").unlink()
+    subprocess.run(
+        ["mount", "-o", "remount,size=16m", str(small_disk)], check=True, capture_output=True
+    )
     check_whole(path, out, tmp_path / "whole")
 
 
