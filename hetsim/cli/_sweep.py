@@ -32,7 +32,7 @@ def sweep(
     workers: Processes = None,
     cluster: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(metavar="ADDRESS", help="A Dask scheduler, such as tcp://host:8786."),
+        typer.Option(metavar="ADDRESS", help="Dask, tcp://host:8786, or Ray, ray://host:10001."),
     ] = None,
     json: Json = False,
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from hetsim.errors import HetsimError, Problem, ScenarioError
 from hetsim.sweep._points import Task, run_task
+from hetsim.sweep._ray import RayCluster, is_ray
 
 __all__ = ["Workers", "usable_cores"]
 
@@ -27,18 +28,23 @@ def usable_cores() -> int:
 class Workers:
     """Runs tasks and yields their rows as they come, in no promised order.
 
-    ``workers`` processes on this machine (1: this process itself), or the Dask cluster at
-    ``cluster``. A worker that dies takes no finished point with it: what was under way is run
-    again, and a point whose worker dies every time is failed.
+    ``workers`` processes on this machine (1: this process itself), or the Dask (``tcp://...``) or
+    Ray (``ray:...``) cluster at ``cluster``. A worker that dies takes no finished point with it:
+    what was under way is run again, and a point whose worker dies every time is failed.
     """
 
     def __init__(self, workers: int, cluster: str | None = None) -> None:
         self.workers = workers
         self.cluster = cluster
-        self._client = _connect(cluster) if cluster is not None else None
+        self._ray = RayCluster(cluster) if cluster is not None and is_ray(cluster) else None
+        dask = cluster is not None and self._ray is None
+        self._client = _connect(cluster) if cluster is not None and dask else None
 
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Yield ``(key, row)`` of every task."""
+        if self._ray is not None:
+            yield from self._ray.run(tasks, _work)
+            return
         if self._client is None and self.workers == 1:
             for task in tasks:
                 yield task.key, _timed(task)
@@ -88,10 +94,13 @@ class Workers:
 
     def close(self) -> None:
         """Let the workers go."""
+        if self._ray is not None:
+            self._ray.close()
+            self._ray = None
         if self._client is not None:
             self._client.close()
             self._client = None
-        elif self.workers > 1:
+        elif self.cluster is None and self.workers > 1:
             from joblib.externals.loky import get_reusable_executor
 
             get_reusable_executor(max_workers=self.workers).shutdown(wait=True, kill_workers=True)

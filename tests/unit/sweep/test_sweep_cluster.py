@@ -75,3 +75,28 @@ def test_a_scheduler_that_does_not_answer_is_said_so() -> None:
     pytest.importorskip("distributed")
     with pytest.raises(HetsimError, match="no Dask scheduler answers"):
         sweep("first_sweep", cluster="tcp://127.0.0.1:9")
+
+
+@pytest.fixture
+def ray_address() -> Any:
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    yield f"ray:{made.address}"
+    ray.shutdown()
+    made.shutdown()
+
+
+def test_a_ray_cluster_gives_the_same_points(ray_address: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(SWEEP)
+    made = load_sweep(path)
+    local = sweep(made, workers=1)
+    remote = sweep(made, cluster=ray_address, out=tmp_path / "out")
+    pd.testing.assert_frame_equal(local.points, remote.points, check_exact=True)
+
+
+def test_ray_that_is_not_installed_or_silent_is_said_so() -> None:
+    with pytest.raises(HetsimError, match=r"hetsim\[ray\]|no Ray cluster answers"):
+        sweep("first_sweep", cluster="ray:127.0.0.1:9")
