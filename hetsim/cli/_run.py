@@ -27,6 +27,9 @@ def run(
     plot: Annotated[
         bool, typer.Option("--plot", help="Draw an overview into the run directory.")
     ] = False,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Add trace.json.gz, which ui.perfetto.dev opens.")
+    ] = False,
     find_rate: Annotated[
         bool, typer.Option("--find-rate", help="Find the largest rate that meets the SLO.")
     ] = False,
@@ -52,10 +55,11 @@ def run(
     extras: dict[str, Any] = {
         "--out": out,
         "--plot": plot,
+        "--trace": trace,
         "--stepwise": stepwise,
         "--check-laws": check_laws,
     }
-    _refuse_clashes(find_rate, uncertainty, extras, plot=plot, out=out)
+    _refuse_clashes(find_rate, uncertainty, extras)
     loaded = load_scenario(scenario, sets=sets or (), workload_file=workload, seed=seed)
     if find_rate:
         from hetsim.run import find_capacity
@@ -80,6 +84,7 @@ def run(
             check_laws=check_laws,
             overwrite=overwrite,
             plot=plot,
+            also=_write_trace if trace else None,
             progress=progress,
         )
     print_json(result.summary) if json else print_summary(result.summary)
@@ -88,9 +93,13 @@ def run(
         note(f"written to {out}")
 
 
-def _refuse_clashes(
-    find_rate: bool, uncertainty: int, extras: dict[str, Any], *, plot: bool, out: Any
-) -> None:
+def _write_trace(result: Any) -> None:
+    from hetsim.timeline import FILE, write_trace
+
+    write_trace(result, result.folder / FILE)
+
+
+def _refuse_clashes(find_rate: bool, uncertainty: int, extras: dict[str, Any]) -> None:
     from hetsim.errors import Problem, ScenarioError
 
     problems: list[Problem] = []
@@ -103,7 +112,11 @@ def _refuse_clashes(
             for name, given in extras.items()
             if given
         ]
-    elif plot and out is None:
-        problems = [Problem("needs a place to draw to; add --out DIR", "--plot")]
+    elif extras["--out"] is None:
+        problems = [
+            Problem("needs a place to write to; add --out DIR", name)
+            for name in ("--plot", "--trace")
+            if extras[name]
+        ]
     if problems:
         raise ScenarioError(problems)

@@ -36,11 +36,13 @@ def run(
     check_laws: bool = False,
     overwrite: bool = False,
     plot: bool = False,
+    also: Callable[[Result], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Result:
     """Simulate a scenario and return its result; with ``out``, write a run directory as well.
 
-    ``plot`` adds the overview figure to the run directory.
+    ``plot`` adds the overview figure to the run directory; ``also`` may add files to
+    ``result.folder`` before the directory gets its name.
 
     Raises
     ------
@@ -66,6 +68,8 @@ def run(
         if directory is not None:
             if plot:
                 draw_overview(result)
+            if also is not None:
+                also(result)
             directory.write(result)
         return result
     except BaseException:
