@@ -15,7 +15,7 @@ from hetsim._version import MODEL_VERSION, __version__
 
 if TYPE_CHECKING:
     from hetsim.errors import HetsimError, InfeasibleError, InvariantViolated, ScenarioError
-    from hetsim.inspect import check, explain
+    from hetsim.inspect import KVState, check, explain, kv_state
     from hetsim.run import Result, load_result, run
     from hetsim.scenario import load_scenario as load
     from hetsim.sweep import SweepResult, load_sweep_result, sweep
@@ -24,11 +24,13 @@ _WHERE = {
     "HetsimError": "hetsim.errors",
     "InfeasibleError": "hetsim.errors",
     "InvariantViolated": "hetsim.errors",
+    "KVState": "hetsim.inspect",
     "Result": "hetsim.run",
     "ScenarioError": "hetsim.errors",
     "SweepResult": "hetsim.sweep",
     "check": "hetsim.inspect",
     "explain": "hetsim.inspect",
+    "kv_state": "hetsim.inspect",
     "load": "hetsim.scenario",
     "load_result": "hetsim.run",
     "load_sweep_result": "hetsim.sweep",
@@ -42,12 +44,14 @@ __all__ = [
     "HetsimError",
     "InfeasibleError",
     "InvariantViolated",
+    "KVState",
     "Result",
     "ScenarioError",
     "SweepResult",
     "__version__",
     "check",
     "explain",
+    "kv_state",
     "load",
     "load_result",
     "load_sweep_result",

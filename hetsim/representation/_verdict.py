@@ -19,7 +19,7 @@ from hetsim.representation._pairs import rank_pairs
 from hetsim.representation._requant import Requant, requant
 from hetsim.representation._runs import token_unit
 from hetsim.representation._words import ENCODINGS
-from hetsim.spec import spec
+from hetsim.spec import html_table, spec
 
 __all__ = [
     "SEVERITY",
@@ -62,6 +62,17 @@ class Verdict:
     def convert_sides(self) -> tuple[Side, ...]:
         """Sides that run a conversion pass, in the order of the hand-off."""
         return self.drivers.convert_sides if self.drivers else ()
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("relayout", "yes" if self.relayout else "no"),
+            ("requantisation", str(self.requant)),
+            ("because", "; ".join(self.reasons) or "nothing differs"),
+            ("converted by", ", ".join(self.convert_sides) or "nobody"),
+        ]
+        if self.kv_error is not None:
+            rows.append(("relative error, Gaussian", f"{self.kv_error.gaussian_ratio:.2%}"))
+        return html_table(self.kind, rows)
 
 
 def verdict(p: Representation, c: Representation, policy: BoundaryPolicy | None = None) -> Verdict:

@@ -18,12 +18,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = [
+    "LINES",
     "Cdf",
     "OverTime",
     "PathBar",
     "backlog_table",
     "cdf_table",
+    "draw_cdf",
+    "draw_figure",
+    "draw_lines",
     "draw_overview",
+    "draw_path",
     "overview_tables",
     "path_table",
     "stages_table",
@@ -172,18 +177,8 @@ def draw_overview(result: Result, folder: str | Path | None = None) -> Figure:
     ``folder`` is another place to write to; a result without a run directory is only drawn.
     """
     import matplotlib as mpl
-    from matplotlib.figure import Figure
 
-    tables, summary = overview_tables(result), result.summary
-    figure = Figure(figsize=(12.0, 9.5), layout="constrained")
-    grid = figure.add_gridspec(3, 3, height_ratios=(1.0, 1.0, 0.75))
-    for column, table in enumerate(tables["cdf"]):
-        _draw_cdf(figure.add_subplot(grid[0, column]), table)
-    for column, (name, label) in enumerate(_LINES.items()):
-        axes = figure.add_subplot(grid[1, column])
-        _draw_lines(axes, tables[name], label, share=name != "backlog")
-    _draw_path(figure.add_subplot(grid[2, :]), tables["path"])
-    figure.suptitle(f"{summary['name']}: {summary['bottleneck']}", fontsize=13)
+    figure = draw_figure(result)
     place = Path(folder) if folder is not None else result.folder
     if place is not None:
         with mpl.rc_context({"svg.hashsalt": "hetsim"}):
@@ -192,7 +187,24 @@ def draw_overview(result: Result, folder: str | Path | None = None) -> Figure:
     return figure
 
 
-_LINES = {
+def draw_figure(result: Result) -> Figure:
+    """Return the overview as a figure; nothing is written."""
+    from matplotlib.figure import Figure
+
+    tables, summary = overview_tables(result), result.summary
+    figure = Figure(figsize=(12.0, 9.5), layout="constrained")
+    grid = figure.add_gridspec(3, 3, height_ratios=(1.0, 1.0, 0.75))
+    for column, table in enumerate(tables["cdf"]):
+        draw_cdf(figure.add_subplot(grid[0, column]), table)
+    for column, (name, label) in enumerate(LINES.items()):
+        axes = figure.add_subplot(grid[1, column])
+        draw_lines(axes, tables[name], label, share=name != "backlog")
+    draw_path(figure.add_subplot(grid[2, :]), tables["path"])
+    figure.suptitle(f"{summary['name']}: {summary['bottleneck']}", fontsize=13)
+    return figure
+
+
+LINES = {
     "utilisation": "busy share of the pool",
     "kv_occupancy": "share of KV blocks in use",
     "backlog": "number of requests",
@@ -206,7 +218,8 @@ def _scale(largest_s: float) -> tuple[float, str]:
     return 1e6, "us"
 
 
-def _draw_cdf(axes: Any, table: Cdf) -> None:
+def draw_cdf(axes: Any, table: Cdf) -> None:
+    """Draw the distribution of one latency, with its objective."""
     if not len(table.value_s):
         axes.text(0.5, 0.5, "no values", ha="center", va="center", transform=axes.transAxes)
         axes.set(xticks=[], yticks=[], title=table.name)
@@ -228,7 +241,8 @@ def _draw_cdf(axes: Any, table: Cdf) -> None:
     axes.grid(alpha=0.3)
 
 
-def _draw_lines(axes: Any, table: OverTime, label: str, *, share: bool) -> None:
+def draw_lines(axes: Any, table: OverTime, label: str, *, share: bool) -> None:
+    """Draw lines over time; ``share`` marks an axis from 0 to 100 %."""
     for index, (name, values) in enumerate(table.lines.items()):
         axes.plot(table.time_s, values, label=name, color=_COLORS[index], linewidth=1.2)
     axes.set(xlabel="time (s)", ylabel=label, xlim=(0.0, float(table.time_s[-1])))
@@ -241,7 +255,8 @@ def _draw_lines(axes: Any, table: OverTime, label: str, *, share: bool) -> None:
     axes.grid(alpha=0.3)
 
 
-def _draw_path(axes: Any, bars: list[PathBar]) -> None:
+def draw_path(axes: Any, bars: list[PathBar]) -> None:
+    """Draw the parts of the critical path, one bar a group of requests."""
     largest = max((sum(bar.parts.values()) for bar in bars), default=1.0)
     factor, unit = _scale(largest)
     seen = [name for name in PARTS if any(bar.parts[name] > 1e-3 * largest for bar in bars)]

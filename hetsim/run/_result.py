@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hetsim.metrics import TABLES
+from hetsim.run._plots import ResultPlots
+from hetsim.spec import html_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,6 +93,11 @@ class Result:
         """One row per change of KV occupancy."""
         return self.table("occupancy")
 
+    @property
+    def plot(self) -> ResultPlots:
+        """Figures: ``result.plot.latency()``, ``.utilisation()``, ``.critical_path()``, ..."""
+        return ResultPlots(self)
+
     def move_to(self, folder: Path) -> None:
         """Read tables from ``folder`` from now on (a run directory has got its name)."""
         self.folder = folder
@@ -108,13 +115,7 @@ class Result:
         )
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        rows = "".join(
-            f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>"
-            for name, value in headline(self.summary)
-        )
-        return f"<table><caption>{escape(str(self.summary['name']))}</caption>{rows}</table>"
+        return html_table(str(self.summary["name"]), headline(self.summary))
 
 
 def headline(summary: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -53,6 +53,14 @@ class Loaded:
     def __repr__(self) -> str:
         return f"Loaded({self.scenario.name}, {self.file})"
 
+    def _repr_html_(self) -> str:
+        """Show the scenario as its YAML, in a notebook."""
+        from html import escape
+
+        from hetsim.spec._yaml import dump_yaml
+
+        return f"<p>{escape(repr(self))}</p><pre>{escape(dump_yaml(self.data))}</pre>"
+
     @contextmanager
     def locating(self) -> Iterator[None]:
         """Give the problems of what runs inside their file and line.

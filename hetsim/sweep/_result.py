@@ -11,6 +11,7 @@ import numpy as np
 
 from hetsim.errors import Problem, ScenarioError
 from hetsim.sweep._objectives import front_rows, oriented, sense_of
+from hetsim.sweep._plots import SweepPlots
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,11 +44,27 @@ class SweepResult:
     @property
     def counts(self) -> dict[str, int]:
         """Points (not rows) by status; the worst of its seeds names a point."""
-        rank = ["simulated", "screened", "excluded", "infeasible", "illegal", "failed"]
+        rank = ["simulated", "screened", "excluded", "infeasible", "illegal", "failed", "waiting"]
         codes = self.points["status"].map(rank.index).to_numpy()
         seeds = max(1, len(self.manifest["seeds"]))
         worst = codes.reshape(-1, seeds).max(axis=1) if len(codes) else codes
         return {word: int((worst == n).sum()) for n, word in enumerate(rank) if (worst == n).any()}
+
+    @property
+    def plot(self) -> SweepPlots:
+        """Figures: ``result.plot.front()``, ``.parallel()``, ``.levels(AXIS)``."""
+        return SweepPlots(self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        metric = self.manifest["response"]["metric"]
+        columns = [f"axis.{name}" for name in self.axes]
+        best = self.best[[*columns, metric]] if metric in self.best else self.best[columns]
+        table: str = best.rename(columns=lambda name: name.removeprefix("axis.")).to_html(
+            index=False, float_format="{:.4g}".format, border=0
+        )
+        return f"<p>{escape(repr(self))}; the best of each condition:</p>{table}"
 
     def means(self) -> pd.DataFrame:
         """Return one row per simulated point: levels, and metrics as the mean over its seeds."""
