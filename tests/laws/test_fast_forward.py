@@ -1,6 +1,6 @@
 """Fast-forward is exact: the same tables as a run that walks every decode step.
 
-The sample goes round flavours of scenario, each bent towards one thing that ends a segment. What
+Hypothesis draws from flavours of scenario, each bent towards one thing that ends a segment. What
 happened is read from the tables and the machines of the run, never from the scenario, so that the
 sample cannot pass by meeting nothing.
 """
@@ -8,12 +8,15 @@ sample cannot pass by meeting nothing.
 from __future__ import annotations
 
 import collections
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hetsim.metrics import TABLES, Recorder
 from hetsim.run import run_info
@@ -176,8 +179,8 @@ FLAVOURS: tuple[Flavour, ...] = (
 )
 
 
-def scenario(number: int) -> dict[str, Any]:
-    made = FLAVOURS[number % len(FLAVOURS)](np.random.default_rng(number))
+def scenario(flavour: Flavour, number: int) -> dict[str, Any]:
+    made = flavour(np.random.default_rng(number))
     slo = {"ttft": "1 s", "tpot": "50 ms"}
     return {"name": "random", "model": "llama-3.1-8b", "slo": slo, "seed": number, **made}
 
@@ -263,20 +266,42 @@ def same(a: pd.DataFrame, b: pd.DataFrame, name: str) -> None:
             assert (left == right).all(), f"{name}.{column}"
 
 
-@pytest.mark.slow
-def test_fast_forward_equals_stepwise_and_meets_everything():
-    met: collections.Counter[str] = collections.Counter()
-    longest = 0
-    for number in range(ROUNDS * len(FLAVOURS)):
-        data = scenario(number)
+class Meetings:
+    """Compares runs, and counts what they met."""
+
+    def __init__(self) -> None:
+        self.met: collections.Counter[str] = collections.Counter()
+        self.scenarios = 0
+        self.longest = 0
+
+    def compare(self, flavour: Flavour, number: int) -> None:
+        data = scenario(flavour, number)
         plan, world, fast = played(data, stepwise=False)
         _, slow_world, slow = played(data, stepwise=True)
         for name, table in fast.items():
-            same(table, slow[name], f"scenario {number}: {name}")
+            same(table, slow[name], f"{flavour.__name__} {number}: {name}")
         assert world.ended == slow_world.ended
         assert world.reasons == slow_world.reasons
-        met.update(happened(plan, world, fast))
-        longest = max(longest, int(fast["steps"].steps.max()))
-    assert longest > 50, "no segment was long: nothing was fast-forwarded"
+        self.met.update(happened(plan, world, fast))
+        self.scenarios += 1
+        self.longest = max(self.longest, int(fast["steps"].steps.max()))
+
+
+@pytest.mark.slow
+def test_fast_forward_equals_stepwise_and_meets_everything():
+    """Hypothesis draws the scenarios of every flavour; a failure is shrunk to a small seed."""
+    meetings = Meetings()
+    for flavour in FLAVOURS:
+        compare = functools.partial(meetings.compare, flavour)
+
+        @settings(max_examples=ROUNDS, derandomize=True, database=None, deadline=None)
+        @given(number=st.integers(0, 2**32 - 1), compare=st.just(compare))
+        def compared(number: int, compare: Callable[[int], None]) -> None:
+            compare(number)
+
+        compared()
+    assert meetings.scenarios >= 200
+    assert meetings.longest > 50, "no segment was long: nothing was fast-forwarded"
+    met = meetings.met
     short = {name: met[name] for name in WANTED if met[name] < LEAST}
     assert not short, f"met too rarely: {short}; all: {dict(met)}"
