@@ -18,7 +18,6 @@ app = typer.Typer(
     name="hetsim",
     help="Simulate heterogeneous prefill-decode LLM inference.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
@@ -100,8 +99,19 @@ def invoke(args: list[str] | None = None) -> int:
         return WRONG
 
 
+def _complete(command: Any) -> int:
+    """Answer a shell that completes a line; ``hetsim --install-completion`` makes it ask."""
+    from typer.completion import completion_init  # type: ignore[attr-defined]
+
+    completion_init()
+    command.main(prog_name="hetsim")
+    return DONE
+
+
 def _run(args: list[str] | None) -> int:
     command: Any = typer.main.get_command(app)
+    if "_HETSIM_COMPLETE" in os.environ and args is None:
+        return _complete(command)
     try:
         # Not ``command.main``: it turns interrupts and closed pipes into exit codes of its own.
         with command.make_context(

@@ -27,6 +27,21 @@ Workload = Annotated[
         metavar="FILE[:FORMAT]", help="Replay a trace in place of the whole workload section."
     ),
 ]
+
+
+def _shipped(incomplete: str) -> list[str]:
+    """Return the shipped scenarios that begin with what is typed; files are the shell's part."""
+    from hetsim.spec import data_root
+
+    names = sorted(path.stem for path in data_root("scenarios").glob("*.yaml"))
+    return [name for name in names if name.startswith(incomplete)]
+
+
 ScenarioFile = Annotated[
-    str, typer.Argument(metavar="SCENARIO", help="A YAML file, or the name of a shipped scenario.")
+    str,
+    typer.Argument(
+        metavar="SCENARIO",
+        help="A YAML file, or the name of a shipped scenario.",
+        autocompletion=_shipped,
+    ),
 ]
