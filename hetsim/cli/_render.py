@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hetsim.cli._page import Page
+from hetsim.cli._stores import COLUMNS, store_lines, tier_table
 from hetsim.run import headline
 from hetsim.units import format_seconds
 
@@ -43,10 +44,52 @@ def print_summary(summary: Summary) -> None:
     _stages(page, summary)
     _path(page, summary)
     _intervals(page, summary)
+    _faults(page, summary)
+    tiers = tier_table(summary)
+    if tiers:
+        page.table("tiers", COLUMNS, tiers)
+    page.items("stores", store_lines(summary))
     page.items("capacity", [f"{name}: {line}" for name, line in summary["capacity"].items()])
     page.items("assumptions", summary["assumptions"])
     page.items("notes", [*summary["notes"], *_broken(summary)])
     page.show()
+
+
+def _faults(page: Page, summary: Summary) -> None:
+    """Print what each fault cost, and who waited for whom without end."""
+    rows = []
+    for row in summary.get("faults", ()):
+        recovery_s = row["time_to_recover_s"]
+        known = recovery_s is not None and recovery_s == recovery_s
+        rows.append(
+            [
+                row["kind"],
+                str(row["strokes"]),
+                str(row["touched"]),
+                str(row["failed"]),
+                str(row["recovered"]),
+                str(row["ok_corrupt"]),
+                f"{row['lost_goodput_req_s']:.3g} req/s",
+                f"{row['wasted_gpu_s']:.3g} s",
+                format_seconds(recovery_s) if known else "never",
+            ]
+        )
+    if rows:
+        page.table("faults", _FAULTS, rows)
+    page.items(
+        "deadlocks",
+        [
+            f"at {format_seconds(row['at_s'])}: {' -> '.join(row['cycle'])}; victim: request "
+            f"{row['victim']}{', given up' if row['broken'] else ''}"
+            for row in summary.get("deadlocks", ())
+        ],
+    )
+
+
+_FAULTS = (
+    "", "strokes", "touched", "failed", "recovered", "ok, corrupt", "goodput lost",
+    "device time wasted", "until well",
+)  # fmt: skip
 
 
 def _unfinished(summary: Summary) -> list[tuple[str, str]]:

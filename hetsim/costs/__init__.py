@@ -9,6 +9,7 @@ Read ``_roofline.py`` (the equation), ``_compile.py`` (from a model to operators
 from hetsim.costs._build import build_step_model
 from hetsim.costs._calibration import GRADES, Calibration, Grade, Parameters, Piece, worst_grade
 from hetsim.costs._calibration_files import load_calibration, read_calibration_file
+from hetsim.costs._collectives import measured_pieces
 from hetsim.costs._constant import ConstantModel
 from hetsim.costs._roles import checkpoint_precision
 from hetsim.costs._roofline import expected_experts, smooth_max
@@ -46,6 +47,7 @@ __all__ = [
     "checkpoint_precision",
     "expected_experts",
     "load_calibration",
+    "measured_pieces",
     "read_calibration_file",
     "smooth_max",
     "worst_grade",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import exp, sqrt
 from typing import TYPE_CHECKING, Literal
@@ -81,7 +81,13 @@ class Parameters:
     per_head_s: float = 0.0
     grade: Grade = "datasheet"
     rse: float = 0.3
-    """Relative standard error of each parameter."""
+    """Relative standard error of a time: how far a shape that was not measured is off."""
+    covariance: tuple[tuple[float, ...], ...] | None = None
+    """Of the logarithms of ``t0, 1/e_c, 1/e_m`` as estimates; None where no fit states one."""
+    table: tuple[tuple[float, float], ...] = ()
+    """Projections on the device itself: ``(m, seconds per weight beyond t0)``, never falling."""
+    measured: tuple[float, float] | None = None
+    """Rows, new tokens or context between which the kernel was measured; None if not stated."""
     source: str = ""
 
 
@@ -145,6 +151,16 @@ class Calibration:
                     return _capped(formats[name], layer, floor)
         return None
 
+    def own(self, kind: str) -> Mapping[str, Parameters]:
+        """Return what was measured of ``kind`` on the device itself, by format; empty if nothing.
+
+        For kinds that no other device stands in for, such as conversions between two formats.
+        """
+        first = self.layers[0] if self.layers else None
+        if first is None or first.best != "measured":
+            return {}
+        return first.operators.get(kind, {})
+
     def weight_only(self, kind: str, weights: str, compute: str) -> Parameters:
         """Return the parameters of ``kind`` with weights dequantised inside the kernel.
 
@@ -167,6 +183,8 @@ class Calibration:
             p=min(base.p, loss.p),
             grade=worst_grade([base.grade, loss.grade]),
             rse=sqrt(base.rse**2 + loss.rse**2),
+            table=(),
+            measured=None,
             source=f"{base.source}; dequantisation: {loss.source}",
         )
 
@@ -176,20 +194,31 @@ class Calibration:
         return own or self.operator(kind, compute)
 
     def collective(self, kind: str, ranks: int) -> tuple[Piece, ...]:
-        """Return the measured pieces of a collective over ``ranks`` devices; empty if none."""
-        for layer in self.layers:
-            pieces = layer.collectives.get(kind, {}).get(ranks)
-            if pieces:
-                return tuple(
-                    replace(piece, grade=worst_grade([piece.grade, layer.best])) for piece in pieces
-                )
-        return ()
+        """Return the measured pieces of a collective over ``ranks`` devices; empty if none.
+
+        Those of a relative (:meth:`lender`) are seconds on *its* links.
+        """
+        layer = self._holding(kind, ranks)
+        pieces = layer.collectives[kind][ranks] if layer else ()
+        best = layer.best if layer else "measured"
+        return tuple(replace(piece, grade=worst_grade([piece.grade, best])) for piece in pieces)
+
+    def lender(self, kind: str, ranks: int) -> str:
+        """Return the relative that a collective was measured on; empty for the device itself."""
+        layer = self._holding(kind, ranks)
+        return layer.name if layer and layer.best == "transferred" else ""
+
+    def _holding(self, kind: str, ranks: int) -> Layer | None:
+        found = (layer for layer in self.layers if layer.collectives.get(kind, {}).get(ranks))
+        return next(found, None)
 
     def sample(self, rng: np.random.Generator) -> Calibration:
         """Return a calibration whose parameters are drawn around these, lognormally.
 
-        Each time-like parameter is multiplied by ``exp(rse z)``; z is shared by 70 % of its
-        variance among the formats of one operator kind. Efficiencies never exceed 1.
+        All times of an operator are multiplied by one ``exp(rse z)``, z shared by 70 % of its
+        variance among the formats of one operator kind, and floor and slopes besides by a draw from
+        the covariance of their fit. Where no fit states one, each has a factor ``exp(rse z)`` of
+        its own. Efficiencies never exceed 1.
         """
         kinds = sorted(
             {kind for layer in self.layers for kind in (*layer.operators, *layer.collectives)}
@@ -204,7 +233,13 @@ class Calibration:
             own = float(rng.standard_normal())
             return exp(rse * (sqrt(_SHARED) * shared[kind] + sqrt(1.0 - _SHARED) * own))
 
-        layers = tuple(_scaled(layer, factor) for layer in self.layers)
+        def operator(kind: str, old: Parameters) -> Parameters:
+            if old.covariance is None:
+                return _times(old, [factor(kind, old.rse) for _ in range(3)])
+            common = factor(kind, old.rse)
+            return _times(old, [common * exp(x) for x in _draw(old.covariance, rng)])
+
+        layers = tuple(_scaled(layer, factor, operator) for layer in self.layers)
         return replace(self, layers=layers, collective_scale=scale)
 
     def shifted(self, z: float) -> Calibration:
@@ -219,19 +254,47 @@ class Calibration:
 
 
 def _capped(found: Parameters, layer: Layer, floor: Grade) -> Parameters:
-    return replace(found, grade=worst_grade([found.grade, layer.best, floor]))
+    cap = worst_grade([layer.best, floor])
+    # A table holds seconds, which carry over neither to another device nor to another format.
+    own = cap == "measured"
+    return replace(
+        found,
+        grade=worst_grade([found.grade, cap]),
+        table=found.table if own else (),
+        measured=found.measured if own else None,
+    )
 
 
-def _scaled(layer: Layer, factor: Callable[[str, float], float]) -> Layer:
+def _draw(covariance: tuple[tuple[float, ...], ...], rng: np.random.Generator) -> list[float]:
+    import numpy as np
+
+    values, vectors = np.linalg.eigh(np.array(covariance))
+    # Rounded correlations may be a little impossible.
+    scale = np.sqrt(np.clip(values, 0.0, None)) * rng.standard_normal(len(values))
+    return [float(x) for x in vectors @ scale]
+
+
+def _times(old: Parameters, factors: Sequence[float]) -> Parameters:
+    """Return parameters with floor, compute and memory time multiplied by ``factors``."""
+    floor, compute, memory = factors
+    return replace(
+        old,
+        t0_s=old.t0_s * floor,
+        e_c=min(1.0, old.e_c / compute),
+        e_m=min(1.0, old.e_m / memory),
+        table=tuple((m, each * sqrt(compute * memory)) for m, each in old.table),
+    )
+
+
+def _scaled(
+    layer: Layer,
+    factor: Callable[[str, float], float],
+    operator: Callable[[str, Parameters], Parameters] | None = None,
+) -> Layer:
     """Return a layer with every time multiplied by ``factor(kind, rse)``, efficiencies divided."""
 
-    def operator(kind: str, old: Parameters) -> Parameters:
-        return replace(
-            old,
-            t0_s=old.t0_s * factor(kind, old.rse),
-            e_c=min(1.0, old.e_c / factor(kind, old.rse)),
-            e_m=min(1.0, old.e_m / factor(kind, old.rse)),
-        )
+    def plain(kind: str, old: Parameters) -> Parameters:
+        return _times(old, [factor(kind, old.rse) for _ in range(3)])
 
     def piece(kind: str, old: Piece) -> Piece:
         return replace(
@@ -240,10 +303,11 @@ def _scaled(layer: Layer, factor: Callable[[str, float], float]) -> Layer:
             s_per_byte=old.s_per_byte * factor(kind, old.rse),
         )
 
+    change = operator or plain
     return replace(
         layer,
         operators={
-            kind: {fmt: operator(kind, formats[fmt]) for fmt in sorted(formats)}
+            kind: {fmt: change(kind, formats[fmt]) for fmt in sorted(formats)}
             for kind, formats in sorted(layer.operators.items())
         },
         collectives={

@@ -5,151 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
+from math import hypot
 from pathlib import Path
 from typing import Any
 
 from hetsim.costs._calibration import Calibration, Grade, Layer, Parameters, Piece
+from hetsim.costs._calibration_entries import (
+    SCALED,
+    SIZES,
+    CalibrationFile,
+    CollectiveEntry,
+    FamilyEntry,
+    FamilyTable,
+    OperatorEntry,
+    ShapedEntry,
+    TableEntry,
+)
 from hetsim.errors import Problem, ScenarioError
 from hetsim.hardware import Accelerator
-from hetsim.spec import data_root, spec
+from hetsim.spec import data_root
 
 __all__ = ["load_calibration", "read_calibration_file"]
-
-
-@spec
-class ShapedEntry:
-    """The same kernels in the fuller form, whose work depends on shape (see ``Parameters``)."""
-
-    t0_us: float
-    e_c: float
-    e_m: float
-    p: float
-    s0_tokens: float = 0.0
-    m0: float = 0.0
-    n0: float = 0.0
-    k0: float = 0.0
-    walk_ps: float = 0.0
-    token_ps: float = 0.0
-    q0: float = 0.0
-    head_64: float = 1.0
-    head_256: float = 1.0
-    per_kv_head_ns: float = 0.0
-    per_head_ns: float = 0.0
-    rse: float
-    points: int | None = None
-    median_error_ratio: float | None = None
-    p90_error_ratio: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_roofline(self.e_c, self.e_m, self.p)
-        sizes = [getattr(self, name) for name in ("t0_us", "rse", *_SIZES, *_SCALED)]
-        if min(sizes) < 0.0 or min(self.head_64, self.head_256) <= 0.0:
-            raise ValueError("no term may be negative, and head factors must be above 0")
-
-
-_SIZES = ("s0_tokens", "m0", "n0", "k0", "q0")
-_SCALED = {
-    "walk_ps": ("walk_s", 1e-12),
-    "token_ps": ("token_s", 1e-12),
-    "per_kv_head_ns": ("per_kv_head_s", 1e-9),
-    "per_head_ns": ("per_head_s", 1e-9),
-}
-
-
-def _check_roofline(e_c: float | None, e_m: float | None, p: float | None) -> None:
-    for name, value in (("e_c", e_c), ("e_m", e_m)):
-        if value is not None and not 0.0 < value <= 1.0:
-            raise ValueError(f"{name} is {value:g}; a fraction of nominal lies in (0, 1]")
-    if p is not None and not 1.0 <= p <= 8.0:
-        raise ValueError(f"p is {p:g}; the smooth maximum takes 1 to 8")
-
-
-@spec
-class OperatorEntry:
-    """One line of a calibration file. Absent efficiencies come from the next layer of evidence."""
-
-    t0_us: float = 0.0
-    e_c: float | None = None
-    e_m: float | None = None
-    p: float | None = None
-    s0_tokens: float | None = None
-    grade: Grade
-    rse: float
-    points: int | None = None
-    median_error_ratio: float | None = None
-    p90_error_ratio: float | None = None
-    valid: str = ""
-    source: str = ""
-    note: str = ""
-    shaped: ShapedEntry | None = None
-
-    def __post_init__(self) -> None:
-        _check_roofline(self.e_c, self.e_m, self.p)
-        if self.t0_us < 0.0 or self.rse < 0.0 or (self.s0_tokens or 0.0) < 0.0:
-            raise ValueError("t0_us, rse and s0_tokens must be at least 0")
-
-
-@spec
-class CollectiveEntry:
-    """One kernel of a collective over a fixed number of devices."""
-
-    t0_us: float
-    bytes_per_s: float
-    grade: Grade
-    rse: float
-    points: int | None = None
-    median_error_ratio: float | None = None
-    p90_error_ratio: float | None = None
-    valid: str = ""
-    source: str = ""
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        if self.t0_us < 0.0 or self.rse < 0.0 or self.bytes_per_s <= 0.0:
-            raise ValueError("t0_us and rse must be at least 0, bytes_per_s above 0")
-
-
-@spec
-class CalibrationFile:
-    """A file ``calibration/<accelerator>/<date>.yaml``."""
-
-    schema: int
-    accelerator: str
-    date: str
-    provider: str = ""
-    source: str
-    operators: Mapping[str, Mapping[str, OperatorEntry]]
-    collectives: Mapping[str, Mapping[str, tuple[CollectiveEntry, ...]]]
-    host: Mapping[str, float]
-    covariance: Mapping[str, Mapping[str, float]] | None = None
-
-    def __post_init__(self) -> None:
-        if self.schema != 1:
-            raise ValueError(f"schema {self.schema} is not known; this version reads schema 1")
-
-
-@spec
-class FamilyEntry:
-    """A device or an architecture family of the built-in table."""
-
-    family: str = ""
-    source: str
-    like: str = ""
-    """Another entry whose values stand where this one has none."""
-    operators: Mapping[str, Mapping[str, OperatorEntry]]
-    collectives: Mapping[str, Mapping[str, tuple[CollectiveEntry, ...]]]
-
-
-@spec
-class FamilyTable:
-    """``calibration/families.yaml``: what is built in until a device has its own file."""
-
-    schema: int
-    devices: Mapping[str, FamilyEntry]
-    lenders: Mapping[str, tuple[str, ...]]
-    """By family: which devices lend their fractions to a relative without its own, best first."""
-    datasheet: Mapping[str, FamilyEntry]
-    """By family: efficiencies to multiply datasheet values with; ``default`` for all others."""
 
 
 def _prepared(data: Any) -> Any:
@@ -218,26 +94,30 @@ def newest_file(root: Path, accelerator: str) -> Path | None:
     return files[-1] if files else None
 
 
-def load_calibration(accelerator: Accelerator, root: Path | None = None) -> Calibration:
+def load_calibration(
+    accelerator: Accelerator, root: Path | None = None, *, own: bool = True
+) -> Calibration:
     """Return all evidence about ``accelerator``, the best first; read once per process.
 
     Its newest file; its line of the built-in table; the same of its relatives (``transferred``:
-    fractions of nominal carry over); the efficiencies of its architecture family
-    (``datasheet``).
+    fractions of nominal carry over, less surely); the efficiencies of its architecture family
+    (``datasheet``). Without its ``own``, what would be known had it never been measured.
 
     Raises
     ------
     ScenarioError
         If a file is malformed.
     """
-    return _load(root or data_root("calibration"), accelerator.name, accelerator.family)
+    return _load(root or data_root("calibration"), accelerator.name, accelerator.family, own)
 
 
 @lru_cache(maxsize=256)
-def _load(root: Path, name: str, family: str) -> Calibration:
+def _load(root: Path, name: str, family: str, own: bool) -> Calibration:
     table = _family_table(root)
-    drafts: list[tuple[str, Grade, list[Entry]]] = [(name, "measured", _entries(root, table, name))]
-    for lender in table.lenders.get(family, ()):
+    drafts: list[tuple[str, Grade, list[Entry]]] = []
+    if own:
+        drafts.append((name, "measured", _entries(root, table, name)))
+    for lender in table.lenders.get(name) or table.lenders.get(family, ()):
         if lender != name:
             drafts.append((lender, "transferred", _entries(root, table, lender)))
     for line in (family, "default"):
@@ -246,7 +126,9 @@ def _load(root: Path, name: str, family: str) -> Calibration:
     layers: list[Layer] = []
     for title, best, entries in reversed(drafts):
         for entry in reversed(entries):
-            layers.insert(0, _layer(title, best, entry, layers))
+            layers.insert(
+                0, _doubted(_layer(title, best, entry, layers), table.transferred_rse or {})
+            )
     scale = dict.fromkeys(("all_gather", "all_reduce", "all_to_all", "p2p", "reduce_scatter"), 1.0)
     return Calibration(accelerator=name, layers=tuple(layers), collective_scale=scale)
 
@@ -293,33 +175,83 @@ def _layer(name: str, best: Grade, entry: Entry, below: list[Layer]) -> Layer:
     return Layer(name=name, best=best, operators=operators, collectives=collectives)
 
 
+def _doubted(layer: Layer, errors: Mapping[str, float]) -> Layer:
+    """Return a layer whose errors say that its values were measured elsewhere."""
+    if layer.best != "transferred":
+        return layer
+    operators = {
+        kind: {
+            fmt: replace(old, rse=hypot(old.rse, errors.get(kind, 0.0)))
+            for fmt, old in formats.items()
+        }
+        for kind, formats in layer.operators.items()
+    }
+    collectives = {
+        kind: {
+            ranks: tuple(
+                replace(piece, rse=hypot(piece.rse, errors.get("collectives", 0.0)))
+                for piece in pieces
+            )
+            for ranks, pieces in groups.items()
+        }
+        for kind, groups in layer.collectives.items()
+    }
+    return replace(layer, operators=operators, collectives=collectives)
+
+
+_MOST_ERROR = 0.5
+"""A parameter that the table does not show (a floor that is never reached) is not drawn wider."""
+
 _BLANK = Parameters(t0_s=0.0, e_c=0.5, e_m=0.7, p=2.0)
 """Stands below the last layer; every built-in family line states all its fields, so that this is
 read only for a kind that no other layer knows."""
 
 
 def _parameters(line: OperatorEntry, lower: Parameters | None, source: str) -> Parameters:
-    stated: dict[str, float] = {
+    stated: dict[str, Any] = {
         name: value
         for name in ("e_c", "e_m", "p", "s0_tokens")
         if (value := getattr(line, name)) is not None
     }
     stated["t0_s"] = line.t0_us * 1e-6
-    rse = line.rse
+    rse, errors = line.rse, line.errors
     if line.shaped is not None:
-        stated, rse = _shaped(line.shaped), line.shaped.rse
+        stated, rse, errors = dict(_shaped(line.shaped)), line.shaped.rse, line.shaped.errors
     base = lower or _BLANK
     # Shape terms belong to the fit that found them; only the plain fractions are inherited.
     plain = Parameters(t0_s=0.0, e_c=base.e_c, e_m=base.e_m, p=base.p, s0_tokens=base.s0_tokens)
-    return replace(plain, grade=line.grade, rse=rse, source=line.source or source, **stated)
+    stated["table"], stated["measured"] = _table(line.table), line.measured
+    made = replace(plain, grade=line.grade, rse=rse, source=line.source or source, **stated)
+    return replace(made, covariance=_covariance(errors)) if errors else made
+
+
+def _table(entry: TableEntry | None) -> tuple[tuple[float, float], ...]:
+    if entry is None:
+        return ()
+    return tuple((m, ps * 1e-12) for m, ps in zip(entry.m, entry.ps_per_weight, strict=True))
+
+
+_TIMES = ("t0_us", "e_c", "e_m")
+
+
+def _covariance(errors: Mapping[str, float]) -> tuple[tuple[float, ...], ...]:
+    """Return the covariance of the logarithms of ``t0, 1/e_c, 1/e_m``, all of them times."""
+    sign = {name: -1.0 if name.startswith("e_") else 1.0 for name in _TIMES}
+    deviation = {name: sign[name] * min(errors.get(name, 0.0), _MOST_ERROR) for name in _TIMES}
+
+    def pair(a: str, b: str) -> float:
+        known = errors.get(f"{a}/{b}", errors.get(f"{b}/{a}", 0.0))
+        return deviation[a] * deviation[b] * (1.0 if a == b else known)
+
+    return tuple(tuple(pair(a, b) for b in _TIMES) for a in _TIMES)
 
 
 def _shaped(entry: ShapedEntry) -> dict[str, float]:
     """Return the terms of a shaped entry, in SI units."""
-    same = ("e_c", "e_m", "p", "head_64", "head_256", *_SIZES)
+    same = ("e_c", "e_m", "p", "head_64", "head_256", *SIZES)
     made: dict[str, float] = {name: getattr(entry, name) for name in same}
     made["t0_s"] = entry.t0_us * 1e-6
-    for name, (field, unit) in _SCALED.items():
+    for name, (field, unit) in SCALED.items():
         made[field] = getattr(entry, name) * unit
     return made
 

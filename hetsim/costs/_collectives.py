@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil, log2
 from typing import NamedTuple
 
 from hetsim.costs._calibration import Calibration, Piece
 from hetsim.costs._types import GroupLinks, Layout
 from hetsim.errors import Problem, ScenarioError
-from hetsim.hardware import Accelerator
+from hetsim.hardware import Accelerator, get_accelerator
 
-__all__ = ["Collectives"]
+__all__ = ["Collectives", "measured_pieces"]
 
 _SOURCE = "derived from nominal link rates"
 
@@ -88,7 +89,7 @@ class Collectives:
         """Return the pieces of ``kind`` if they were measured over ``ranks`` in one domain."""
         if ranks > self._links.devices_per_domain:
             return ()
-        return self._calibration.collective(kind, ranks)
+        return self._known(kind, ranks)
 
     def stage_link(self, layout: Layout) -> tuple[Piece, ...]:
         """Return what sends a hidden row to the next pipeline stage, inside or across nodes."""
@@ -100,13 +101,13 @@ class Collectives:
         if kind == "all_to_all":
             # Tables of the plain collective are not what expert exchanges run.
             return (self._derived(kind, ranks),)
-        known = self._calibration.collective(kind, ranks)
+        known = self._known(kind, ranks)
         if known:
             return known
         made = self._derived(kind, ranks)
         for near in (8, 4, 2):
             # A measured neighbour tells how far this device is from the formula.
-            table = self._calibration.collective(kind, near)
+            table = self._known(kind, near)
             if table:
                 base = self._derived(kind, near)
                 return tuple(
@@ -119,6 +120,23 @@ class Collectives:
                     for piece in table
                 )
         return (made,)
+
+    def _known(self, kind: str, ranks: int) -> tuple[Piece, ...]:
+        """Return measured pieces; those of a relative at this device's nominal link.
+
+        Links of another kind (NVLink, PCIe) say nothing about this device's, so that nothing is
+        taken from a relative that is joined otherwise.
+        """
+        pieces, name = self._calibration.collective(kind, ranks), ""
+        if pieces:
+            name = self._calibration.lender(kind, ranks)
+        if not name:
+            return pieces
+        there, here = _wire_of(get_accelerator(name)), self._wire()
+        if there.kind != here.kind:
+            return ()
+        ratio = there.aggregate / here.aggregate
+        return tuple(replace(piece, s_per_byte=piece.s_per_byte * ratio) for piece in pieces)
 
     def _piece(self, t0_s: float, s_per_byte: float) -> Piece:
         return Piece(t0_s=t0_s, s_per_byte=s_per_byte, source=_SOURCE)
@@ -167,12 +185,24 @@ class Collectives:
 
     def _wire(self) -> Wire:
         """Return the scale-up link, or the host link where there is none."""
-        up = self._device.scale_up
-        if up.topology in ("none", "unknown") or not up.aggregate_bytes_per_s:
-            host = self._device.require("host_bytes_per_s", "tensor parallelism over PCIe")
-            return Wire("pcie", host, host)
-        per_peer = up.per_peer_bytes_per_s or up.aggregate_bytes_per_s
-        return Wire(up.topology, up.aggregate_bytes_per_s, per_peer)
+        return _wire_of(self._device)
+
+
+def measured_pieces(
+    accelerator: Accelerator, calibration: Calibration, kind: str, ranks: int
+) -> tuple[Piece, ...]:
+    """Return what runs as ``kind`` over ``ranks`` devices of one scale-up domain."""
+    group = Collectives(accelerator, calibration, GroupLinks(devices_per_domain=ranks))
+    return group.measured(kind, ranks) if kind.startswith("moe_") else group.pieces(kind, ranks)
+
+
+def _wire_of(device: Accelerator) -> Wire:
+    up = device.scale_up
+    if up.topology in ("none", "unknown") or not up.aggregate_bytes_per_s:
+        host = device.require("host_bytes_per_s", "tensor parallelism over PCIe")
+        return Wire("pcie", host, host)
+    per_peer = up.per_peer_bytes_per_s or up.aggregate_bytes_per_s
+    return Wire(up.topology, up.aggregate_bytes_per_s, per_peer)
 
 
 def _rate_of(kind: str, ranks: int) -> float:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from math import ceil
 
 from hetsim.costs._attention import AttentionOp
-from hetsim.costs._calibration import Grade, worst_grade
+from hetsim.costs._calibration import Grade, Parameters, worst_grade
 from hetsim.costs._operators import BOUNDS, TokenOp
 from hetsim.costs._step import StepModel
 from hetsim.costs._types import Chunk, OperatorCost, RankLoad
@@ -20,6 +20,8 @@ __all__ = ["explain", "grade_of"]
 
 _CARRIES = 0.05
 """An operator below this part of the time does not set the grade."""
+
+_BEYOND = "extrapolated beyond what was measured"
 
 Rows = dict[str, OperatorCost]
 
@@ -115,6 +117,7 @@ def _put(rows: Rows, row: OperatorCost) -> None:
 def _token_row(model: StepModel, op: TokenOp, tokens: float) -> OperatorCost:
     time_s, bound, flops, moved, _ = op.evaluate(tokens)
     times = op.count * model.layout.pp
+    grade, source = _said(op.grade, op.source, tokens <= 0 or op.measured(tokens))
     return OperatorCost(
         name=op.name,
         kind=op.kind,
@@ -124,15 +127,29 @@ def _token_row(model: StepModel, op: TokenOp, tokens: float) -> OperatorCost:
         time_s=times * time_s,
         bound_by=BOUNDS[bound],
         format=op.format,
-        grade=op.grade,
-        source=op.source,
+        grade=grade,
+        source=source,
     )
+
+
+def _said(grade: Grade, source: str, inside: bool) -> tuple[Grade, str]:
+    """Return grade and source; what lies outside of the measured range was not measured."""
+    if inside:
+        return grade, source
+    return worst_grade([grade, "fitted"]), f"{source}; {_BEYOND}"
+
+
+def _inside(parameters: Parameters, size: float) -> bool:
+    found = parameters.measured
+    return found is None or found[0] <= size <= found[1]
 
 
 def _prefill_row(model: StepModel, op: AttentionOp, load: RankLoad, passes: int) -> OperatorCost:
     work, flops = op.prompts(load.chunks)
     moved = op.kv_bytes * sum(new + past for new, past in load.chunks)
     body = work / passes
+    longest = max(new for new, _ in load.chunks)
+    grade, source = _said(op.prefill.grade, op.prefill.source, _inside(op.prefill, longest))
     return OperatorCost(
         name=f"attention_prefill_{op.name}",
         kind="attention_prefill",
@@ -142,8 +159,8 @@ def _prefill_row(model: StepModel, op: AttentionOp, load: RankLoad, passes: int)
         time_s=op.count * model.layout.pp * (op.prefill_t0 + body),
         bound_by="latency" if op.prefill_t0 > body else "compute",
         format=op.prefill_format,
-        grade=op.prefill.grade,
-        source=op.prefill.source,
+        grade=grade,
+        source=source,
     )
 
 
@@ -158,6 +175,9 @@ def _decode_row(model: StepModel, op: AttentionOp, load: RankLoad, passes: int) 
         flops += slope.flops * total
         moved += slope.bytes * total
         bound = slope.bound
+    mean = max((load.context_sums[s.window] for s in op.slopes), default=0.0) / load.batch
+    known = not op.slopes or _inside(op.decode, mean)
+    grade, source = _said(op.decode.grade, op.decode.source, known)
     return OperatorCost(
         name=f"attention_decode_{op.name}",
         kind="attention_decode",
@@ -167,8 +187,8 @@ def _decode_row(model: StepModel, op: AttentionOp, load: RankLoad, passes: int) 
         time_s=op.count * model.layout.pp * (op.decode_t0 + body),
         bound_by="latency" if op.decode_t0 > body else BOUNDS[bound],
         format=op.decode_format,
-        grade=op.decode.grade,
-        source=op.decode.source,
+        grade=grade,
+        source=source,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from math import exp, inf, log
 from typing import NamedTuple
 
 from hetsim.costs._calibration import Grade, Parameters, Piece, worst_grade
@@ -51,24 +53,32 @@ class TokenOp:
         """Return the cost of one execution."""
         raise NotImplementedError
 
+    def measured(self, tokens: float) -> bool:
+        """Whether ``tokens`` lie where the parameters were measured, as far as that is known."""
+        return True
+
 
 class GemmOp(TokenOp):
     """A projection ``[m, k] x [k, n]`` on one device.
 
     ``t0 + norm_p(2 (m + m0)(n + n0)(k + k0) / (peak e_c), bytes / (bandwidth e_m), k walk)``,
     bytes being weights, input in the compute format and output in 16 bit. The walk along k bounds
-    projections of few blocks.
+    projections of few blocks. With a table, ``t0 + n k f(tokens)`` inside the measured rows, f
+    interpolated in the logarithms; outside, the roofline's body scaled to meet the table's end.
     """
 
     __slots__ = (
         "base_bytes",
+        "elements",
         "flops",
         "m0",
         "p",
         "row_bytes",
+        "rows",
         "s_per_byte",
         "s_per_row",
         "t0",
+        "table",
         "walk",
     )
 
@@ -87,6 +97,9 @@ class GemmOp(TokenOp):
         size = parameters
         n0, k0 = size.n0, size.k0
         elements = sum(gemm.n * gemm.k for gemm in shapes)
+        self.elements = elements
+        self.table = tuple((log(m), log(each)) for m, each in parameters.table)
+        self.rows = parameters.measured
         self.flops = 2.0 * elements
         self.base_bytes = elements * roof.weight_bytes
         self.row_bytes = sum(
@@ -119,9 +132,32 @@ class GemmOp(TokenOp):
         if walk > 0.0:
             total += (walk / largest) ** p
         body = largest * total ** (1.0 / p)
+        if self.table:
+            body = self._tabled(tokens, body)
         if self.t0 > body:
             bound = 3
         return (self.t0 + body, bound, self.flops * tokens, moved, self.base_bytes)
+
+    def measured(self, tokens: float) -> bool:
+        """Whether ``tokens`` lie inside the measured rows; True where those are not stated."""
+        return self.rows is None or self.rows[0] <= tokens <= self.rows[1]
+
+    def _tabled(self, tokens: float, roofline_s: float) -> float:
+        """Return the body by the table, or the roofline's scaled to it outside."""
+        table, at = self.table, log(tokens)
+        edge = table[0] if at < table[0][0] else table[-1]
+        if table[0][0] - 1e-9 <= at <= table[-1][0] + 1e-9:
+            i = min(max(bisect_right(table, (at, inf)), 1), len(table) - 1)
+            (x0, y0), (x1, y1) = table[i - 1], table[i]
+            share = min(1.0, max(0.0, (at - x0) / (x1 - x0)))
+            return self.elements * exp(y0 + share * (y1 - y0))
+        return self.elements * exp(edge[1]) * roofline_s / self._roofline(exp(edge[0]))
+
+    def _roofline(self, tokens: float) -> float:
+        """Return the body of the roofline."""
+        compute = (tokens + self.m0) * self.s_per_row
+        memory = (self.base_bytes + self.row_bytes * tokens) * self.s_per_byte
+        return smooth_max(smooth_max(compute, memory, self.p), self.walk, self.p)
 
 
 class GroupedOp(GemmOp):
@@ -154,6 +190,10 @@ class GroupedOp(GemmOp):
         self.token_bytes = 4.0 * hidden  # in and out, 16 bit
         self.s_per_token = hidden * token_s
         return self
+
+    def measured(self, tokens: float) -> bool:
+        """Return True: measured rows are stated of dense projections only."""
+        return True
 
     def evaluate(self, tokens: float) -> Evaluation:
         """Return the cost of one execution over ``tokens`` tokens of all ranks."""

@@ -32,7 +32,8 @@ class Roles(NamedTuple):
     weights: Format
     attention_weights: Format
     wide: Format
-    """16-bit format of norms, router, head and attention scores (fp32 if nothing else)."""
+    """16-bit format of norms, router, head and attention scores (fp32 if nothing else, or if the
+    model computes in fp32)."""
     compute: Format
     attention_compute: Format
     kv: Format
@@ -113,6 +114,8 @@ def resolve_roles(accelerator: Accelerator, precision: Precision) -> Roles:
     weights = get_format(precision.weights)
     compute = _compute(accelerator, get_format(precision.compute), notes)
     attention = get_format(precision.attention_weights or precision.weights)
+    # A model that computes in fp32 does so in attention, norms and head as well.
+    wide = compute if compute.bits > wide.bits else wide
     # Attention kept wider than the rest is not quantised on the fly to a faster roof.
     kept = precision.attention_weights is not None and attention.bits > compute.bits
     moved = get_format(precision.activations) if precision.activations else compute

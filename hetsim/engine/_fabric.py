@@ -173,21 +173,19 @@ class Fabric(Ledger):
     def _leave(self, flow: Flow, now: float) -> dict[LinkState, None]:
         """Take a flow off its links; return those where it may have slowed somebody."""
         freed: dict[LinkState, None] = {}
-        moved = flow.nbytes - flow.left_bytes
-        ceiling = flow.ceiling
+        ceiling, moved = flow.ceiling, flow.nbytes - flow.left_bytes
         for link, share in flow.route:
+            link.carried += share * moved
             users = link.users
-            if len(users) > 1:
+            del users[flow]
+            if users:
                 link.demand -= share * ceiling
-                del users[flow]
                 if link.binds:
                     freed[link] = None
                     link.binds = len(users) > 1 and link.demand > link.capacity * ALMOST
             else:
-                users.clear()
                 link.demand = 0.0
                 link.busy_s += now - link.busy_since_s
-            link.carried += share * moved
         return freed
 
     def _rebalance(

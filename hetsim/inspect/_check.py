@@ -8,6 +8,7 @@ from typing import Any
 
 from hetsim.inspect._boundary import boundary_lines, lease_budget
 from hetsim.inspect._facts import capacity_rows, facts, placement_rows
+from hetsim.inspect._residency import tier_rows
 from hetsim.inspect._risks import risks
 from hetsim.inspect._subject import Subject
 from hetsim.run import assumptions, check_limits, estimate, worst_pool_grade
@@ -46,6 +47,7 @@ def check(
         "assumptions": assumptions(subject.scenario, subject.plan),
         "risks": risks(subject),
         "stages": capacity_rows(subject),
+        "tiers": tier_rows(subject),
         "verdicts": _verdicts(subject),
         "lease": {k: v for k, v in lease.items() if k != "lines"} if lease else None,
         "estimate": estimate(subject.plan),

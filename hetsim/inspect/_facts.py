@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hetsim.inspect._residency import residency_rows
 from hetsim.inspect._subject import Subject
 from hetsim.model import active_parameters, parameters
 from hetsim.stages import PoolPlan, placement_of
@@ -27,6 +28,7 @@ def facts(subject: Subject) -> list[Fact]:
         if pool.capacity is not None:
             rows.append(_fact(f"  memory of {pool.name}", pool.capacity.line()))
     rows += [_fact(f"{row['stage']} stage", _stage(row)) for row in capacity_rows(subject)]
+    rows += residency_rows(subject)
     slo = subject.scenario.slo
     words = [f"TTFT {format_seconds(slo.ttft)}", f"TPOT {format_seconds(slo.tpot)}"]
     if slo.e2e is not None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from hetsim.inspect._boundary import detections, lease_budget, sides
 from hetsim.inspect._facts import capacity_rows
+from hetsim.inspect._residency import residency_risks
 from hetsim.inspect._subject import Subject
 from hetsim.ownership import PROTOCOL_INVARIANTS
 from hetsim.run import decode_step_s, notes_on_power, prefill_s
@@ -153,6 +154,7 @@ _TOPICS = (
     _sizes,
     _representation,
     _ownership,
+    residency_risks,
     _placement,
     _evidence,
 )

@@ -6,7 +6,7 @@ rows are collected), ``_summary.py`` (percentiles, goodput: functions of the tab
 A new column is one entry in ``RAW`` and one line in its table's function.
 """
 
-from hetsim.metrics._quantiles import Runs, distribution, run_quantile, runs_mean
+from hetsim.metrics._quantiles import Runs, columns, distribution, run_quantile, runs_mean
 from hetsim.metrics._recorder import (
     TABLES,
     Recorder,
@@ -17,8 +17,16 @@ from hetsim.metrics._recorder import (
     pack_transfer,
 )
 from hetsim.metrics._schema import RAW, STATUSES, PoolInfo, RunInfo, build_batch
+from hetsim.metrics._severity import severities, worst_allowed
 from hetsim.metrics._stages import PATH
-from hetsim.metrics._summary import PoolPower, SloSpec, itl_runs, last_moment_s, summarise
+from hetsim.metrics._summary import (
+    PoolPower,
+    SloSpec,
+    good_requests,
+    itl_runs,
+    last_moment_s,
+    summarise,
+)
 
 __all__ = [
     "PATH",
@@ -32,7 +40,9 @@ __all__ = [
     "Runs",
     "SloSpec",
     "build_batch",
+    "columns",
     "distribution",
+    "good_requests",
     "itl_runs",
     "last_moment_s",
     "pack_gap",
@@ -42,5 +52,7 @@ __all__ = [
     "pack_transfer",
     "run_quantile",
     "runs_mean",
+    "severities",
     "summarise",
+    "worst_allowed",
 ]

@@ -87,14 +87,22 @@ class Recorder:
             if batch.num_rows or not self._batches[name]:
                 self._batches[name].append(batch)
             return
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        # Dictionaries may grow between blocks, and a Parquet file has one type per column anyway.
-        batch = _plain(batch)
         writer = self._writers.get(name)
         if writer is None:
-            path = self._folder / f"{name}.parquet"
-            writer = self._writers[name] = pq.ParquetWriter(path, batch.schema, compression="zstd")
+            # Only words are worth a dictionary: looking for equal floats is most of the cost of a
+            # file and makes it larger. Without the Arrow schema, words are read as plain strings.
+            words = [f.name for f in batch.schema if pa.types.is_dictionary(f.type)]
+            writer = self._writers[name] = pq.ParquetWriter(
+                self._folder / f"{name}.parquet",
+                batch.schema,
+                compression="zstd",
+                use_dictionary=words,
+                write_statistics=False,
+                store_schema=False,
+            )
         if batch.num_rows:
             writer.write_batch(batch)
 
@@ -117,7 +125,7 @@ class Recorder:
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the batch with dictionary columns decoded; Parquet encodes them again by itself."""
+    """Return the batch with dictionary columns decoded, as they are read from a file."""
     import pyarrow as pa
 
     columns = [

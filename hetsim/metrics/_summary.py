@@ -25,7 +25,7 @@ from hetsim.metrics._stages import (
 from hetsim.metrics._verdict import MISSED, bottleneck, pressure
 from hetsim.spec import spec
 
-__all__ = ["PoolPower", "SloSpec", "itl_runs", "last_moment_s", "summarise"]
+__all__ = ["PoolPower", "SloSpec", "good_requests", "itl_runs", "last_moment_s", "summarise"]
 
 
 @spec
@@ -114,6 +114,13 @@ def _meets(requests: Any, missed: Mapping[str, Any]) -> Any:
     for late in missed.values():
         good &= ~late
     return good
+
+
+def good_requests(requests: Any, slo: SloSpec) -> list[int]:
+    """Return the requests that meet every objective, by number."""
+    (rid,) = columns(requests, "request_id")
+    found: list[int] = rid[_meets(requests, _misses(requests, slo))].tolist()
+    return found
 
 
 def _counts(status: Any) -> dict[str, int]:

@@ -11,6 +11,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from hetsim.ownership import _vocabulary as vocabulary
+from hetsim.ownership._automaton import Automaton, Configuration, Moved
 from hetsim.ownership._invariants import (
     INVARIANT_TEXT,
     USUAL,
@@ -49,10 +50,13 @@ __all__ = [
     "PARTS",
     "PROTOCOL_INVARIANTS",
     "USUAL",
+    "Automaton",
+    "Configuration",
     "Facts",
     "Instructions",
     "Ledger",
     "Machine",
+    "Moved",
     "Options",
     "OwnershipRow",
     "Plan",

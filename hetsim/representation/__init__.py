@@ -8,7 +8,14 @@ that costs in bytes and counts). ``_detection.py`` says what each runtime does a
 
 from hetsim.representation._build import LayoutWords, represent, represent_group
 from hetsim.representation._descriptor import Declared, Representation, SeqShard
-from hetsim.representation._detection import Detection, Finding, detect, mismatches
+from hetsim.representation._detection import (
+    MISMATCHES,
+    Detection,
+    Finding,
+    detect,
+    mismatches,
+    outcome_of,
+)
 from hetsim.representation._drivers import BoundaryPolicy, CostDrivers, Flow, Traffic
 from hetsim.representation._error_table import KV_ERROR, KvError
 from hetsim.representation._verdict import SEVERITY, Verdict, run_bytes, verdict, verdict_groups
@@ -17,6 +24,7 @@ from hetsim.representation._words import ENCODINGS, Encoding, encoding_of
 __all__ = [
     "ENCODINGS",
     "KV_ERROR",
+    "MISMATCHES",
     "SEVERITY",
     "BoundaryPolicy",
     "CostDrivers",
@@ -34,6 +42,7 @@ __all__ = [
     "detect",
     "encoding_of",
     "mismatches",
+    "outcome_of",
     "represent",
     "represent_group",
     "run_bytes",

@@ -18,6 +18,7 @@ __all__ = ["Coded", "decode", "encode", "twin_codes"]
 Floats = npt.NDArray[np.float32]
 Octets = npt.NDArray[np.uint8]
 
+_PLAIN: dict[str, type[np.floating[Any]]] = {"fp32": np.float32, "fp16": np.float16}
 _DTYPES = {
     "bf16": "bfloat16",
     "e4m3fn": "float8_e4m3fn",
@@ -75,8 +76,8 @@ def encode(values: Floats, rep: Representation, static: Floats | None = None) ->
     """
     none = np.zeros((*values.shape[:-1], 0), np.uint8)
     one = np.ones(1, np.float32)
-    if rep.enc == "fp16":
-        return Coded(_octets(values.astype(np.float16)), none, one)
+    if rep.enc in _PLAIN:
+        return Coded(_octets(values.astype(_PLAIN[rep.enc])), none, one)
     if rep.enc == "bf16":
         return Coded(_octets(values.astype(_ml().bfloat16)), none, one)
     if rep.enc in _BLOCK:
@@ -154,8 +155,8 @@ def _block_codes(scaled: Floats, enc: str) -> Octets:
 
 def decode(coded: Coded, rep: Representation) -> Floats:
     """Return the values that codes and scales mean under the encoding of ``rep``."""
-    if rep.enc == "fp16":
-        return coded.codes.view(np.float16).astype(np.float32)
+    if rep.enc in _PLAIN:
+        return coded.codes.view(_PLAIN[rep.enc]).astype(np.float32)
     if rep.enc in _BLOCK:
         return _decode_blocks(coded, rep.enc)
     raw = _raw(coded.codes, rep.enc)

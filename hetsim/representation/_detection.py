@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from hetsim.errors import Problem, ScenarioError, nearest
 from hetsim.representation._descriptor import STATIC, Representation
@@ -17,7 +17,18 @@ from hetsim.representation._detection_table import (
 from hetsim.representation._words import ENCODINGS
 from hetsim.spec import spec
 
-__all__ = ["Detection", "Finding", "Outcome", "detect", "mismatches"]
+__all__ = [
+    "MISMATCHES",
+    "Detection",
+    "Finding",
+    "Outcome",
+    "detect",
+    "mismatches",
+    "outcome_of",
+]
+
+MISMATCHES: tuple[str, ...] = get_args(Mismatch)
+"""Every difference that a runtime may notice or miss."""
 
 Outcome = Literal["accept", "convert", "silent", "reject_request", "reject_connect"]
 
@@ -83,6 +94,21 @@ def detect(
     unique = tuple(dict.fromkeys(findings))
     outcome: Outcome = min((f.outcome for f in unique), key=_ORDER.index, default="accept")
     return Detection(outcome=outcome, findings=unique)
+
+
+def outcome_of(mismatch: str, runtime: str) -> Outcome:
+    """Return what ``runtime`` does about one mismatch, its optional checks and aids left out.
+
+    >>> outcome_of("static_scales", "vllm_nixl_pull"), outcome_of("page_size", "sglang_early")
+    ('silent', 'reject_connect')
+
+    Raises
+    ------
+    ScenarioError
+        If the runtime is not known.
+    """
+    cell = TABLE[_column(runtime)][cast("Mismatch", mismatch)]
+    return _OUTCOMES[cell if isinstance(cell, str) else cell[-1][1]]
 
 
 def _column(runtime: str) -> str:

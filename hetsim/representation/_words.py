@@ -28,6 +28,7 @@ Pack = Literal["separate", "planes", "merged_row", "head_interleaved", "latent",
 row, or one slot per sequence."""
 Tile = Literal["linear", "nz_fractal", "vectorized_5d"]
 Enc = Literal[
+    "fp32",
     "bf16",
     "fp16",
     "e4m3fn",
@@ -74,6 +75,7 @@ class Encoding(NamedTuple):
 ENCODINGS: dict[str, Encoding] = {
     made.name: made
     for made in (
+        Encoding("fp32", 32, "fp32", "none", "none"),
         Encoding("bf16", 16, "bf16", "none", "none"),
         Encoding("fp16", 16, "fp16", "none", "none"),
         Encoding("e4m3fn", 8, "fp8_e4m3", "tensor_static", "checkpoint"),

@@ -3,7 +3,8 @@
 Read ``_run.py`` first, then ``_result.py`` (what a caller gets) and ``_directory.py`` (written
 whole or not at all). ``_economics.py`` gives dollars and watts, ``_assumptions.py`` what must be
 known to believe a result, ``_limits.py`` refuses runs that would not end, ``_capacity.py`` finds
-the largest rate under the SLO (``_bound.py``: its closed form), ``_overview.py`` draws.
+the largest rate under the SLO (``_bound.py``: closed form; ``_sustained.py``: fast, for sweeps),
+``_overview.py`` draws.
 """
 
 import sys
@@ -24,6 +25,7 @@ from hetsim.run._limits import check_fits, check_limits, estimate
 from hetsim.run._overview import draw_overview, overview_tables
 from hetsim.run._result import Result, headline, load_result, plain
 from hetsim.run._run import run, run_info, run_loaded, summarise_run
+from hetsim.run._sustained import sustainable_rate
 from hetsim.run._uncertainty import with_uncertainty
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "run_loaded",
     "stage_bounds",
     "summarise_run",
+    "sustainable_rate",
     "with_uncertainty",
     "worst_pool_grade",
 ]

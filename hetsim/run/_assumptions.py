@@ -37,6 +37,7 @@ def assumptions(scenario: Scenario, plan: SimulationPlan) -> list[str]:
         lines.append(f"ownership: {boundary.plan.kind}/{variant.name} ({variant.title})")
         lines.append(f"first token from: {boundary.first_token_from}")
         lines += _favourable(boundary)
+    lines += _tiers(plan)
     lines += list(plan.workload.notes)
     return lines
 
@@ -49,9 +50,22 @@ def _favourable(boundary: BoundaryPlan) -> list[str]:
             f"the runtime merges {boundary.mean_block_run:g} consecutive blocks into a descriptor "
             "on average (assumed; an old pool merges fewer)"
         )
-    if boundary.plan.facts.reserve_before_prefill:
+    return lines
+
+
+def _tiers(plan: SimulationPlan) -> list[str]:
+    """Return what is simplified about tiers below HBM and the store between the pools."""
+    lines = []
+    if plan.residency is not None and plan.pools[0].rules.unit_blocks:
         lines.append(
-            "decode reserves blocks ahead without the margin that SGLang keeps for each running "
-            "request (512 tokens), so it admits more than SGLang would"
+            "tiers: a prompt looks once, when it reaches its instance, and routers see HBM alone; "
+            "two prompts that need the same unit at once fetch it twice"
         )
+        lines.append(
+            "tiers: what a full tier gives up is copied out of a buffer of 4 GiB, and its room is "
+            "free at once"
+        )
+    store = plan.boundary.transit if plan.boundary is not None else None
+    if store is not None and store.place == "device":
+        lines.append("copy-out: the copy takes its time, but slows no step that runs beside it")
     return lines

@@ -115,8 +115,13 @@ def stage_bounds(plan: SimulationPlan, demand: Demand, tpot_s: float) -> StageBo
     first, last = plan.pools[0], plan.pools[-1]
     batch, limit = _decode_batch(last, demand, tpot_s)
     link, name = _link(plan, demand)
+    prompts = prefill_req_s(first, demand)
+    if plan.placement is not None:
+        # Prompts may be computed at both ends, and need not cross.
+        prompts += prefill_req_s(last, demand)
+        link, name = None, ""
     return StageBounds(
-        prefill_req_s=prefill_req_s(first, demand),
+        prefill_req_s=prompts,
         decode_req_s=_per_request(decode_tokens_per_s(last, batch, demand), demand),
         link_req_s=link,
         decode_batch=batch,
@@ -227,6 +232,9 @@ def _link(plan: SimulationPlan, demand: Demand) -> tuple[float | None, str]:
 def _link_shares(plan: SimulationPlan) -> Mapping[int, float]:
     """Return the part of all hand-off bytes that crosses each link, traffic spread evenly."""
     source, target = plan.pools[0], plan.pools[-1]
+    store = plan.boundary.transit if plan.boundary is not None else None
+    if store is not None and store.place == "remote":
+        return _put_shares(plan)
     givers, takers = min(source.instances, _PAIRS), min(target.instances, _PAIRS)
     share = 1.0 / (source.instances * target.instances)
     scale = {0: target.instances / takers, 1: source.instances / givers}
@@ -236,4 +244,14 @@ def _link_shares(plan: SimulationPlan) -> Mapping[int, float]:
             path = plan.network.path(f"{source.name}/{giver}", f"{target.name}/{taker}")
             for link, part in path.route:
                 load[link] = load.get(link, 0.0) + share * part * max(scale.values())
+    return load
+
+
+def _put_shares(plan: SimulationPlan) -> Mapping[int, float]:
+    """Return the same where KV goes into a pool: all of it goes in, not all need come out."""
+    source, load = plan.pools[0], dict[int, float]()
+    for giver in range(source.instances):
+        path = plan.network.path(f"{source.name}/{giver}", "remote/0/host")
+        for link, part in path.route:
+            load[link] = load.get(link, 0.0) + part / source.instances
     return load

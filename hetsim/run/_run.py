@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,27 @@ from hetsim.metrics import PoolInfo, Recorder, RunInfo, SloSpec, last_moment_s, 
 from hetsim.run._assumptions import assumptions, worst_pool_grade
 from hetsim.run._directory import RunDirectory
 from hetsim.run._economics import notes_on_power, power_of
+from hetsim.run._faults import fault_story, write_faults
 from hetsim.run._limits import check_fits, check_limits
 from hetsim.run._manifest import manifest
 from hetsim.run._overview import draw_overview
 from hetsim.run._result import Result
+from hetsim.run._stores import store_story
+from hetsim.runtimes import Runtime
 from hetsim.scenario import Loaded, load_scenario, resolved_yaml
 from hetsim.serving import BOUNDS
-from hetsim.stages import REASONS, SimulationPlan, World, build_plan, simulate
+from hetsim.stages import (
+    REASONS,
+    TRANSFER_KINDS,
+    USUAL_REASONS,
+    SimulationPlan,
+    World,
+    build_plan,
+    simulate,
+)
 from hetsim.workload import Workload
 
 __all__ = ["Loaded", "run", "run_info", "run_loaded", "summarise_run"]
-
-TRANSFER_KINDS = ("handoff", "swap", "tier")
 
 
 def run(
@@ -87,10 +96,12 @@ def run_loaded(
     progress: Callable[[int, int], None] | None = None,
     calibrations: dict[str, Any] | None = None,
     workload: Workload | None = None,
+    presets: Mapping[str, Runtime] | None = None,
 ) -> Result:
     """Simulate a loaded scenario; tables go to ``folder`` as they come, if one is given.
 
-    ``workload`` takes the place of the scenario's (the same at another rate, say).
+    ``workload`` takes the place of the scenario's (the same at another rate, say), ``calibrations``
+    and ``presets`` that of the devices' and runtimes' on disk.
     """
     started = time.perf_counter()
     scenario = loaded.scenario
@@ -102,6 +113,7 @@ def run_loaded(
             check_laws=check_laws,
             calibrations=calibrations,
             workload=workload,
+            presets=presets,
         )
     check_limits(scenario, plan)
     check_fits(plan)
@@ -115,6 +127,8 @@ def run_loaded(
         recorder.close()
     summary = summarise_run(loaded, plan, world, recorder)
     summary["wall_s"] = time.perf_counter() - started
+    if folder is not None and summary.get("faults"):
+        write_faults(folder, summary["faults"])
     text = resolved_yaml(loaded, plan)
     return Result(summary, manifest(loaded, text, summary), recorder.table, text, folder)
 
@@ -135,9 +149,9 @@ def run_info(plan: SimulationPlan) -> RunInfo:
     boundary = plan.boundary
     return RunInfo(
         pools=pools,
-        reasons=REASONS,
+        reasons=REASONS if plan.guarded else REASONS[:USUAL_REASONS],
         bounds=BOUNDS,
-        protocols=(boundary.plan.kind if boundary is not None else "",),
+        protocols=(boundary.plan.kind if boundary is not None else "", ""),
         transfer_kinds=TRANSFER_KINDS,
         moves=[],
         measured_from_s=plan.workload.measured_from_s,
@@ -157,18 +171,22 @@ def summarise_run(
     tables = {name: recorder.table(name) for name in ("requests", "steps", "gaps")}
     # Timers that nobody waits for may ring long after the last request: they cost nothing.
     end_s = world.end_s if scenario.horizon is not None else last_moment_s(tables)
+    objectives = SloSpec(ttft_s=slo.ttft, tpot_s=slo.tpot, e2e_s=slo.e2e, percentile=slo.percentile)
     figures = summarise(
         tables,
         pools=world.info.pools,
         roles={pool.name: pool.role for pool in plan.pools},
         power=power_of(scenario, loaded.base_dir),
-        slo=SloSpec(ttft_s=slo.ttft, tpot_s=slo.tpot, e2e_s=slo.e2e, percentile=slo.percentile),
+        slo=objectives,
         end_s=end_s,
         measured_from_s=plan.workload.measured_from_s,
         first_token_from=plan.boundary.first_token_from if plan.boundary else "prefill",
     )
     head = {"name": scenario.name, "seed": scenario.seed, "model": scenario.model}
-    return {**head, **figures, **_story(loaded, plan, world, unstable=figures["unstable"])}
+    broken = fault_story(plan, world, tables, objectives, figures["simulated_s"])
+    story = _story(loaded, plan, world, unstable=figures["unstable"])
+    stores = store_story(world, figures["simulated_s"])
+    return {**head, **figures, **story, **broken, **stores}
 
 
 def _story(loaded: Loaded, plan: SimulationPlan, world: World, *, unstable: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""How far the calibration lets a result be believed: the same run under sampled calibrations."""
+"""How far calibrations and constants let a result be believed: the same run under samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hetsim.costs import load_calibration
 from hetsim.engine import Streams
 from hetsim.run._result import Result
 from hetsim.run._run import run_loaded
-from hetsim.scenario import Loaded, accelerator_of
+from hetsim.runtimes import Runtime, sampled
+from hetsim.scenario import Loaded, accelerator_of, runtime_of
 
 __all__ = ["with_uncertainty"]
 
@@ -23,10 +24,11 @@ def with_uncertainty(
 ) -> Result:
     """Return the nominal result with ``summary["uncertainty"]``: an interval for every figure.
 
-    Each sample draws every calibration parameter around its value (lognormal, its relative standard
-    error, correlated within an operator kind) and runs the same requests again. The interval is
-    that of the 5 % and 95 % quantiles of the samples. It covers the calibration alone: not the
-    workload, not the structure of the model.
+    Each sample draws every calibration parameter around its value (lognormal; the covariance of its
+    fit, and how far unmeasured shapes are off, correlated within an operator kind) and the fitted
+    constants of the engines (host time, waiting, overheads, with their own fit's covariance), and
+    runs the same requests again. The interval is that of the 5 % and 95 % quantiles of the samples.
+    It does not cover the workload, nor what the model leaves out.
     """
     result = run_loaded(loaded)
     figures: dict[str, list[float]] = {}
@@ -34,7 +36,8 @@ def with_uncertainty(
     for index in range(samples):
         if progress is not None:
             progress(index, samples)
-        summary = run_loaded(loaded, calibrations=_sample(loaded, streams, index)).summary
+        calibrations, presets = _sample(loaded, streams, index)
+        summary = run_loaded(loaded, calibrations=calibrations, presets=presets).summary
         for name, value in _numbers(summary).items():
             figures.setdefault(name, []).append(value)
     result.summary["uncertainty"] = {
@@ -45,14 +48,23 @@ def with_uncertainty(
     return result
 
 
-def _sample(loaded: Loaded, streams: Streams, index: int) -> dict[str, Any]:
-    """Return one sampled calibration per accelerator, the same for every pool that has it."""
-    sampled: dict[str, Any] = {}
-    for number, name in enumerate(sorted({p.accelerator for p in loaded.scenario.pools.values()})):
+def _sample(
+    loaded: Loaded, streams: Streams, index: int
+) -> tuple[dict[str, Any], dict[str, Runtime]]:
+    """Return one sampled calibration per accelerator and one sampled preset per runtime.
+
+    Pools that share a device or a runtime share its draw.
+    """
+    pools, sampled_devices, presets = loaded.scenario.pools.values(), {}, {}
+    for number, name in enumerate(sorted({pool.accelerator for pool in pools})):
         accelerator = accelerator_of(name, loaded.base_dir)
         rng = streams.generator("calibration", index, number)
-        sampled[accelerator.name] = load_calibration(accelerator).sample(rng)
-    return sampled
+        sampled_devices[accelerator.name] = load_calibration(accelerator).sample(rng)
+    for number, name in enumerate(sorted({pool.runtime for pool in pools})):
+        preset = runtime_of(name, loaded.base_dir)
+        rng = streams.generator("runtime", index, number)
+        presets[preset.name] = sampled(preset, rng)
+    return sampled_devices, presets
 
 
 def _numbers(data: Mapping[str, Any], prefix: str = "") -> dict[str, float]:

@@ -11,6 +11,7 @@ from hetsim.runtimes._library import (
     load_runtime_file,
     runtime_names,
 )
+from hetsim.runtimes._sample import sampled
 from hetsim.runtimes._types import Limits, Protocol, Runtime, SmallDevice
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "get_runtime",
     "load_runtime_file",
     "runtime_names",
+    "sampled",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import field, fields
 from typing import Literal
 
 from hetsim.errors import Problem, ScenarioError
@@ -96,6 +96,8 @@ class Runtime:
     """One step may carry prompt chunks and decodes."""
     capacity_policy: Literal["preempt", "guaranteed_no_evict", "retract"]
     """What admission assumes about output lengths, and what happens when blocks run out."""
+    reserve_tokens_per_request: int = 0
+    """Tokens that D keeps free for each request inside when it reserves ahead; 0 = none."""
     memory_utilisation: float
     memory_rule: Literal["of_total", "of_free", "weights_and_kv"]
     """The ratio applies to the device's memory, to what weights and reserve leave of it, or to
@@ -124,12 +126,17 @@ class Runtime:
     """Consecutive blocks become one descriptor above the transfer engine."""
     staging: Literal["none", "host", "device_buffer", "shared_memory"]
     staging_bytes: float = 0.0
+    rse: Mapping[str, float] = field(default_factory=dict)
+    """Relative standard errors of the fitted constants, by field name."""
+    correlation: Mapping[str, float] = field(default_factory=dict)
+    """Correlations of their logarithms, by ``first/second``; absent is none."""
     sources: Mapping[str, str]
     """Source of every number and choice, by field name; ``default`` for the rest."""
     doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         problems = [*self._impossible(), *self._unsourced(), *self._unknown_protocol()]
+        problems += self._unsure()
         if problems:
             raise ScenarioError(problems)
 
@@ -166,6 +173,24 @@ class Runtime:
             for name in self.sources
             if name not in known
         ]
+
+    def _unsure(self) -> list[Problem]:
+        """Return what is wrong with the errors of constants."""
+        known = {field.name for field in fields(self)}
+        problems = [
+            Problem(f"must be the error of a field, from 0 to 2; seen {value}", f"rse.{name}")
+            for name, value in self.rse.items()
+            if name not in known or not 0.0 <= value <= 2.0
+        ]
+        problems += [
+            Problem(
+                f"must be first/second, both with an rse, from -1 to 1; seen {value}",
+                f"correlation.{name}",
+            )
+            for name, value in self.correlation.items()
+            if not (set(name.split("/")) <= set(self.rse) and -1.0 <= value <= 1.0)
+        ]
+        return problems
 
     def _unknown_protocol(self) -> list[Problem]:
         if self.protocol is None:
@@ -233,6 +258,7 @@ _NOT_NEGATIVE = (
     "request_overhead_s",
     "handoff_overhead_s",
     "admission_steps",
+    "reserve_tokens_per_request",
     "floor_scale",
     "floor_scale_moe",
     "staging_bytes",

@@ -26,7 +26,7 @@ from hetsim.scenario._parts import (
 from hetsim.scenario._places import Place, Places, locate, places_of
 from hetsim.scenario._prices import missing_prices, stated_price
 from hetsim.scenario._resolve import dump_scenario, plain_scenario, resolve, resolved_yaml
-from hetsim.scenario._rules_rest import fault_pool
+from hetsim.scenario._rules_faults import fault_pool
 from hetsim.scenario._schema import scenario_schema
 from hetsim.scenario._sets import apply_set, parse_key, parse_set
 from hetsim.scenario._starter import starter
@@ -36,8 +36,10 @@ from hetsim.scenario._types import (
     Fault,
     Limits,
     Parallel,
+    Placement,
     Pool,
     PrecisionSpec,
+    Recovery,
     RooflineCosts,
     Scenario,
     Slo,
@@ -51,9 +53,11 @@ __all__ = [
     "Loaded",
     "Parallel",
     "Place",
+    "Placement",
     "Places",
     "Pool",
     "PrecisionSpec",
+    "Recovery",
     "RooflineCosts",
     "Scenario",
     "Slo",

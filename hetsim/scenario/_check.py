@@ -9,7 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from hetsim.errors import ScenarioError
-from hetsim.scenario import _rules_boundary, _rules_pools, _rules_rest, _rules_workload
+from hetsim.scenario import (
+    _rules_boundary,
+    _rules_faults,
+    _rules_pools,
+    _rules_residency,
+    _rules_rest,
+    _rules_workload,
+)
 from hetsim.scenario._parts import Parts
 from hetsim.scenario._places import Places
 from hetsim.scenario._rules_workload import refuse_too_long
@@ -17,7 +24,14 @@ from hetsim.scenario._types import Scenario
 
 __all__ = ["check_fits", "check_scenario"]
 
-RULES = (*_rules_pools.RULES, *_rules_boundary.RULES, *_rules_workload.RULES, *_rules_rest.RULES)
+RULES = (
+    *_rules_pools.RULES,
+    *_rules_boundary.RULES,
+    *_rules_workload.RULES,
+    *_rules_faults.RULES,
+    *_rules_residency.RULES,
+    *_rules_rest.RULES,
+)
 
 
 def check_scenario(scenario: Scenario, base_dir: str | Path = ".") -> None:

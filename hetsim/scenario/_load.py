@@ -74,8 +74,14 @@ class Loaded:
 
 
 def scenario_names() -> tuple[str, ...]:
-    """Return the names of the scenarios that come with hetsim, sorted."""
-    return tuple(sorted(path.stem for path in data_root("scenarios").glob("*.yaml")))
+    """Return the names of the scenarios that come with hetsim, sorted.
+
+    Those of the folder ``boundary`` are called ``boundary/NAME``.
+    """
+    root = data_root("scenarios")
+    found = [path.stem for path in root.glob("*.yaml")]
+    found += [f"boundary/{path.stem}" for path in root.glob("boundary/*.yaml")]
+    return tuple(sorted(found))
 
 
 def shipped_scenario(name: str) -> Path | None:
@@ -167,7 +173,7 @@ def _find(text: str) -> Path:
     path = Path(text)
     if "\0" in text or not text:
         raise ScenarioError(Problem(f"{text!r} is not a path; give a YAML file or a shipped name"))
-    shipped = shipped_scenario(text) if path.name == text else None
+    shipped = shipped_scenario(text)
     try:
         exists = path.exists() and not (path.is_dir() and shipped)
         if exists and path.is_file() and path.stat().st_size > _MAX_BYTES:

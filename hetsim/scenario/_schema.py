@@ -1,16 +1,107 @@
-"""JSON Schema of a scenario, with what the source says of every field."""
+"""JSON Schema of a scenario: descriptions from the source, and an example where one helps."""
 
 from __future__ import annotations
 
-import ast
-import inspect
-import sys
-from functools import cache
 from typing import Any
 
 from hetsim.scenario._types import Scenario
+from hetsim.spec._schema import described_schema
 
-__all__ = ["field_docs", "scenario_schema"]
+__all__ = ["EXAMPLES", "scenario_schema"]
+
+EXAMPLES: dict[str, Any] = {
+    "Scenario.name": "two cheap prompts, one fast answer",
+    "Scenario.description": "Prompts on L40S, answers on H200.",
+    "Scenario.horizon": "600 s",
+    "Scenario.prices": {"h100-sxm": "2.5 USD/h"},
+    "Scenario.pools": {"prefill": "..., see Pool", "decode": "..., see Pool"},
+    "Scenario.seed": 7,
+    "model": "llama-3.1-8b",
+    "accelerator": "h100",
+    "instances": 2,
+    "runtime": "vllm_nixl_pull",
+    "host": "dgx-h100",
+    "devices_per_node": 8,
+    "max_seqs": 256,
+    "max_batched_tokens": 8192,
+    "block_tokens": 16,
+    "memory_utilisation": 0.9,
+    "Pool.reserve": "4 GB",
+    "queue_limit": 100,
+    "Pool.queue_timeout": "30 s",
+    "weights": "fp8_e4m3",
+    "compute": "fp8_e4m3",
+    "kv": "bf16",
+    "activations": "bf16",
+    "attention_weights": "bf16",
+    "ConstantCosts.prefill": "100 ms",
+    "ConstantCosts.decode_step": "10 ms",
+    "blocks": 10000,
+    "ownership": "pull_lease",
+    "variant": "sound",
+    "wire": "fp8_e4m3",
+    "transfer_engine": "nixl",
+    "Boundary.lease": "30 s",
+    "Boundary.control_latency": "1 ms",
+    "Boundary.transit": "8 GB",
+    "handles": 4,
+    "step_timers": True,
+    "Slo.tpot": "50 ms",
+    "Slo.e2e": "20 s",
+    "requests": 1000,
+    "rate": "4 req/s",
+    "users": 32,
+    "concurrency": 64,
+    "max_concurrency": 64,
+    "turns": 5,
+    "shared_prefix": 512,
+    "input": {"kind": "lognormal", "mean": 900, "cv": 0.8},
+    "output": {"kind": "lognormal", "mean": 180, "cv": 0.7},
+    "InferenceX.input": 1024,
+    "InferenceX.output": 1024,
+    "arrivals": {"kind": "poisson", "rate": "4 req/s"},
+    "Regime.name": "balanced",
+    "Trace.path": "azure.csv",
+    "Trace.format": "azure",
+    "Trace.limit": 5000,
+    "Trace.window": {"start": "0 s", "end": "600 s"},
+    "columns": {"arrival": "t", "isl": "prompt", "osl": "answer"},
+    "Empirical.path": "azure.csv",
+    "Empirical.format": "azure",
+    "values": [100, 200, 800],
+    "mean": 900,
+    "cv": 0.8,
+    "sigma": 0.7,
+    "min": 16,
+    "max": 8192,
+    "tokens": 512,
+    "burst_ratio": 4,
+    "nics_per_node": 4,
+    "efficiency": 0.8,
+    "oversubscription": 2,
+    "nodes_per_leaf": 16,
+    "Fault.at": "60 s",
+    "when": "Ds:reading",
+    "nth": 3,
+    "per_hour": 12,
+    "probability": 0.01,
+    "count": 3,
+    "Fault.pool": "decode",
+    "factor": 0.1,
+    "times": 5,
+    "rails": 4,
+    "timer": "lease",
+    "mismatch": "page_size",
+    "attempts": 2,
+    "bypass_below": 512,
+    "decode_share": 0.2,
+    "decode_tokens": 256,
+    "relief_above": 20000,
+    "writers": ["prefill"],
+    "nodes": 2,
+    "rated_dwpd": 1.0,
+}
+"""What to write, by field; a class before the dot where it depends on it."""
 
 
 def scenario_schema() -> dict[str, Any]:
@@ -19,67 +110,4 @@ def scenario_schema() -> dict[str, Any]:
     >>> scenario_schema()["properties"]["seed"]["description"]
     'Every random draw follows from it.'
     """
-    from pydantic import TypeAdapter
-    from pydantic.json_schema import GenerateJsonSchema
-
-    class Described(GenerateJsonSchema):
-        """Adds to every property the line that stands under its field."""
-
-        def dataclass_schema(self, schema: Any) -> dict[str, Any]:
-            made: dict[str, Any] = super().dataclass_schema(schema)
-            docs = field_docs(schema["cls"])
-            for name, entry in made.get("properties", {}).items():
-                if name in docs:
-                    entry["description"] = _joined(docs[name], entry.get("description"))
-            made["description"] = _first(schema["cls"].__doc__ or "")
-            return made
-
-    made = TypeAdapter(Scenario).json_schema(schema_generator=Described, mode="validation")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **made}
-
-
-def _joined(doc: str, unit: str | None) -> str:
-    return f"{doc} ({unit})" if unit and unit != doc else doc
-
-
-def _first(doc: str) -> str:
-    """Return the first paragraph of a docstring on one line."""
-    return " ".join(inspect.cleandoc(doc).split("\n\n")[0].split()).replace("``", "")
-
-
-@cache
-def field_docs(cls: type) -> dict[str, str]:
-    """Return the doc of every field of a dataclass: the string that stands under it.
-
-    Those of the classes it is made from count as well. Where there is no source, there is none.
-
-    >>> from hetsim.scenario import Parallel
-    >>> field_docs(Parallel)["dp"]
-    'Attention data parallel inside one engine.'
-    """
-    found: dict[str, str] = {}
-    for base in reversed(cls.__mro__):
-        module = sys.modules.get(base.__module__)
-        if module is not None and module.__name__.startswith("hetsim."):
-            found.update(_module_docs(module.__name__).get(base.__name__, {}))
-    return found
-
-
-@cache
-def _module_docs(module: str) -> dict[str, dict[str, str]]:
-    try:
-        tree = ast.parse(inspect.getsource(sys.modules[module]))
-    except (OSError, TypeError):
-        return {}
-    classes = (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
-    return {node.name: _class_docs(node) for node in classes}
-
-
-def _class_docs(node: ast.ClassDef) -> dict[str, str]:
-    docs = {}
-    for field, after in zip(node.body, node.body[1:], strict=False):
-        if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
-            continue
-        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            docs[field.target.id] = _first(str(after.value.value))
-    return docs
+    return described_schema(Scenario, EXAMPLES)

@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from hetsim.scenario._names import NAME_PATTERN, plain_name
+from hetsim.residency import Residency
+from hetsim.scenario._fault_types import Fault, Placement, Recovery
+from hetsim.scenario._names import TITLE_PATTERN, title
 from hetsim.spec import spec
 from hetsim.topology import NetworkSpec
 from hetsim.workload import AnyWorkload
@@ -47,8 +49,8 @@ else:
     Amount = real(above=0.0)
     Name = Annotated[
         str,
-        AfterValidator(plain_name),
-        Field(max_length=200, json_schema_extra={"pattern": NAME_PATTERN}),
+        AfterValidator(title),
+        Field(max_length=200, json_schema_extra={"pattern": TITLE_PATTERN}),
     ]
 
 __all__ = [
@@ -57,8 +59,10 @@ __all__ = [
     "Fault",
     "Limits",
     "Parallel",
+    "Placement",
     "Pool",
     "PrecisionSpec",
+    "Recovery",
     "RooflineCosts",
     "Scenario",
     "Slo",
@@ -133,7 +137,9 @@ class Pool:
     instances: Instances
     """How many engines of ``parallel`` devices each."""
     parallel: Parallel
+    """How one instance is cut into devices."""
     precision: PrecisionSpec
+    """Number formats of this pool, by role."""
     runtime: str
     """A runtime preset of ``hetsim profiles``."""
     router: Literal["round_robin", "least_load", "prefix_aware", "kv_aware", "shared_queue"] = (
@@ -176,7 +182,8 @@ class Boundary:
     variant: str | None = None
     """A variant of the protocol; left out: the runtime's, else the protocol's first."""
     lease: LongerThanZero | None = None
-    """How long the prefill side keeps KV that nobody fetches; left out: the runtime's."""
+    """How long the prefill side keeps KV that nobody fetches, or a pool (pool_lease) protects what
+    a lookup found; left out: the runtime's."""
     wire: str | None = None
     """Number format on the wire; left out: the producer's KV format."""
     convert_at: Literal["producer", "consumer"] | None = None
@@ -186,9 +193,21 @@ class Boundary:
     on_error: Literal["fail", "recompute"] | None = None
     """What becomes of a request whose KV is lost; left out: the runtime's."""
     transfer_engine: str | None = None
-    """A transfer engine of ``hetsim profiles``; left out: the usual one of the runtime."""
+    """A transfer engine of ``hetsim profiles``, or a path to a file of your own (absolute, or
+    relative to the current folder); left out: the usual one of the runtime."""
     control_latency: Seconds | None = None
     """One way between router and instances; left out: that of the network path."""
+    transit: Bytes | None = None
+    """Room for copies on each prefill instance, in device memory (taken from the KV cache) or in
+    host memory, as the runtime does; required by the protocol copy_out, and by no other."""
+    handles: Count | None = None
+    """Transfers of a request where it crosses at once, one per pair of ranks, say; left out: 1."""
+    step_timers: bool | None = None
+    """Timers that ride on a step loop wait for its next step; left out: only where something
+    breaks."""
+    deadlock: Literal["report", "break"] | None = None
+    """Look for requests that wait for each other's blocks; ``break`` fails the youngest of them.
+    Left out: only what is still stuck at the end is reported."""
 
 
 @spec
@@ -203,25 +222,6 @@ class Slo:
     """Longest time from arrival to last token; left out: not asked for."""
     percentile: Percent = 99.0
     """Percent of all arrived requests that must meet the objectives."""
-
-
-@spec
-class Fault:
-    """Something breaks at a time."""
-
-    kind: Literal["prefill_crash", "decode_crash", "link_slow"]
-    """``prefill_crash`` and ``decode_crash`` stop one instance; ``link_slow`` slows its port."""
-    at: Seconds
-    instance: Number = 0
-    """Number of the instance in its pool, from 0."""
-    pool: str | None = None
-    """Left out: the pool that does the stage (``link_slow``: the prefill pool)."""
-    restart_after: LongerThanZero | None = None
-    """A crash: when the instance is back; left out: it stays down."""
-    factor: Fraction | None = None
-    """``link_slow``: what is left of the instance's port rate."""
-    duration: LongerThanZero | None = None
-    """``link_slow``: how long; left out: to the end."""
 
 
 @spec
@@ -258,6 +258,12 @@ class Scenario:
     """What users are promised."""
     faults: tuple[Fault, ...] = ()
     """What breaks, and when."""
+    recovery: Recovery | None = None
+    """What becomes of a request that failed; left out: nothing, but for ``boundary.on_error``."""
+    placement: Placement | None = None
+    """Which prompts the decode pool computes; left out: none, where there is a prefill pool."""
+    residency: Residency | None = None
+    """Tiers below HBM that keep the KV of prompts; left out: none."""
     prices: Mapping[str, UsdPerHour] = field(default_factory=dict)
     """Per accelerator-hour, by accelerator name or pool name; overrides the profile's."""
     horizon: LongerThanZero | None = None

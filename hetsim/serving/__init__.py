@@ -12,12 +12,21 @@ from hetsim.serving._lockstep import Lockstep
 from hetsim.serving._rank import Rank, RankRules
 from hetsim.serving._segment import Segment
 from hetsim.serving._seq import NAN, Seq
-from hetsim.serving._state import BOUNDS, FINISHED, PREFILLED, STARTED, Outcome, StepTimes
+from hetsim.serving._state import (
+    BOUNDS,
+    FINISHED,
+    PREEMPTED,
+    PREFILLED,
+    STARTED,
+    Outcome,
+    StepTimes,
+)
 
 __all__ = [
     "BOUNDS",
     "FINISHED",
     "NAN",
+    "PREEMPTED",
     "PREFILLED",
     "STARTED",
     "Instance",

@@ -6,6 +6,7 @@ from hetsim.kv import blocks_for
 from hetsim.serving._books import Books
 from hetsim.serving._rank import Rank
 from hetsim.serving._seq import Seq
+from hetsim.serving._state import PREEMPTED, STARTED
 
 __all__ = ["Memory"]
 
@@ -85,6 +86,8 @@ class Memory(Books):
         self.preemptions += 1
         blocks = seq.blocks
         rank.free(seq)
+        if self.watch_preempted:
+            self.outcomes.append((PREEMPTED, seq, 0.0, 0))
         if self.swap_s_per_block is not None:
             self.extra_s += blocks * self.swap_s_per_block
             seq.done = context - 1
@@ -110,3 +113,5 @@ class Memory(Books):
             self.extra_s += blocks * self.swap_s_per_block
             rank.join(seq, seq.done + 1, self.osl[seq.rid] - seq.out)
             self._joined.append(seq)
+            if self.watch_preempted:
+                self.outcomes.append((STARTED, seq, 0.0, 0))

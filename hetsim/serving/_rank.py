@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from heapq import heappop, heappush
 
-from hetsim.kv import BlockPool
+from hetsim.kv import BlockPool, WatchedPool
 from hetsim.serving._seq import Seq
 from hetsim.spec import spec
 
@@ -36,8 +36,12 @@ class RankRules:
     fixed_blocks: int = 0
     """Blocks of constant state per sequence (linear layers, windows)."""
     windows: tuple[int | None, ...] = (None,)
+    margin_tokens: int = 0
+    """Tokens kept free for each request inside when blocks are reserved ahead (SGLang: 512)."""
     watermark_blocks: int = 0
     """Blocks kept free when a new prompt is admitted."""
+    watched: bool = False
+    """Somebody wants to know what the prefix cache takes in and gives up."""
 
 
 class Rank:
@@ -75,7 +79,8 @@ class Rank:
     def __init__(self, index: int, blocks: int, rules: RankRules) -> None:
         self.index = index
         self.rules = rules
-        self.pool = BlockPool(blocks, rules.unit_blocks)
+        kind = WatchedPool if rules.watched else BlockPool
+        self.pool: BlockPool = kind(blocks, rules.unit_blocks)
         self.block_tokens = rules.block_tokens
         self.max_seqs = rules.max_seqs
         self.max_tokens = rules.max_tokens
@@ -328,6 +333,14 @@ class Rank:
         while heap and heap[0][2].join_id != heap[0][1]:
             heappop(heap)
         self.next_finish = heap[0][0] if heap else NEVER
+
+    def shorten(self, seq: Seq, at: int) -> None:
+        """Let ``seq`` leave the batch when ``at`` steps are done, if not before."""
+        if self.steps + self.left(seq) <= at:
+            return
+        heappush(self._finish, (at, seq.join_id, seq))
+        if at < self.next_finish:
+            self.next_finish = at
 
     def left(self, seq: Seq) -> int:
         """Return the steps that ``seq`` has still to do, by a walk (preemptions are rare)."""

@@ -20,6 +20,7 @@ class Seq:
         "cached",
         "convert_s",
         "corrupt",
+        "deadline_s",
         "declared",
         "decode_instance",
         "decode_start_s",
@@ -99,6 +100,9 @@ class Seq:
         self.source: Any = None
         self.dest: Any = None
         self.handoff: Any = None
+        """The configuration that its hand-off is in."""
+        self.deadline_s = 0.0
+        """When the lease on its source blocks ends."""
         self.timers: Any = None
         self.attempt = 0
         self.transfer_tokens = 0

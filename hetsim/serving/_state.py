@@ -17,6 +17,7 @@ __all__ = [
     "BOUNDS",
     "FINISHED",
     "INFINITY",
+    "PREEMPTED",
     "PREFILLED",
     "STARTED",
     "InstanceState",
@@ -26,8 +27,9 @@ __all__ = [
 
 INFINITY = float("inf")
 
-FINISHED, PREFILLED, STARTED = 0, 1, 2
-"""Outcomes: the request has all its tokens; its prompt is in the KV cache; a chunk begins."""
+FINISHED, PREFILLED, STARTED, PREEMPTED = 0, 1, 2, 3
+"""Outcomes: the request has all its tokens; its prompt is in the KV cache; a chunk begins (or KV
+comes back from the host); its blocks were taken."""
 
 Outcome = tuple[int, Seq, float, int]
 """(kind, sequence, end of the step that does it, new tokens of the chunk)."""
@@ -92,6 +94,7 @@ class InstanceState:
         "wake",
         "wake_s",
         "watch_chunks",
+        "watch_preempted",
     )
 
     def __init__(
@@ -123,6 +126,8 @@ class InstanceState:
         self.keeps = keeps
         """Prompts that end here decode here (co-located)."""
         self.watch_chunks = watch_chunks
+        self.watch_preempted = False
+        """Tell the driver whose blocks are taken, and when they come back."""
         self.stepwise = stepwise
         self.swap_s_per_block = swap_s_per_block
         """Seconds to move a block to host memory; None = preempt by recompute."""

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from hetsim.errors import InvariantViolated
-from hetsim.ownership import USUAL, Ledger
+from hetsim.ownership import PROTOCOL_INVARIANTS, USUAL, Ledger
 from hetsim.ownership._vocabulary import Free
 from hetsim.serving import Seq
 from hetsim.stages._world import World
@@ -24,7 +25,14 @@ class Audit:
         self.plan = plan
         self.ledger = Ledger()
         #: Requests that failed, and when: what they still hold is of no use.
-        self._failed: dict[int, tuple[Seq, float]] = {}
+        self._failed: dict[Seq, float] = {}
+        self.wrong: dict[Seq, str] = {}
+        """Requests whose bytes a fault has spoilt where no protocol can see it: the invariant."""
+        self.unseen: dict[str, int] = {}
+        self.told: Callable[[Seq, float], None] | None = None
+        """Hears of leaked block-seconds, request by request."""
+        self.elsewhere: Callable[[Seq], int] | None = None
+        """Blocks that a request has in neither pool: those of its transit copy."""
 
     def freed(self, seq: Seq, order: Free) -> None:
         """Take note of a free, before the blocks go."""
@@ -34,14 +42,16 @@ class Audit:
         now = self.world.engine.now
         source = order.block_set == "Ps"
         blocks = seq.dst_blocks if not source else seq.held[1] if seq.held is not None else 0
-        since_s = self._useless_since(seq)
+        since_s = self.useless_since(seq)
         self.ledger.freed(machine, order.block_set, order.cause, now, blocks, since_s)
+        if self.told is not None and since_s is not None and order.cause not in USUAL:
+            self.told(seq, blocks * (now - since_s))
 
-    def _useless_since(self, seq: Seq) -> float | None:
+    def useless_since(self, seq: Seq) -> float | None:
         """Return since when nobody needs the request's blocks, or None if somebody did till now."""
-        failed = self._failed.get(seq.rid)
-        if failed is not None:
-            return failed[1]
+        failed_s = self._failed.get(seq)
+        if failed_s is not None:
+            return failed_s
         landed = seq.landed_s
         return landed if landed == landed else None
 
@@ -51,13 +61,29 @@ class Audit:
 
     def failed(self, seq: Seq) -> None:
         """Take note of a request that failed."""
-        self._failed.setdefault(seq.rid, (seq, self.world.engine.now))
+        self._failed.setdefault(seq, self.world.engine.now)
 
     def decoded(self, seq: Seq) -> None:
         """Take note of a request that ended well, as far as its client can see."""
         if seq.handoff.corrupt:
             seq.corrupt = 1
             self.ledger.ended(seq.handoff)
+        elif seq.corrupt and seq in self.wrong:
+            name = self.wrong.pop(seq)
+            self.unseen[name] = self.unseen.get(name, 0) + 1
+
+    def stuck(self, seqs: Iterable[Seq]) -> None:
+        """Take note of requests that can never end: what they hold is lost to everybody."""
+        now = self.world.engine.now
+        for seq in seqs:
+            held = (("Ps", seq.held[1]),) if seq.held is not None else ()
+            if seq.dst_rank is not None:
+                held = (*held, ("Ds", seq.dst_blocks))
+            for block_set, blocks in held:
+                since_s = seq.prefill_end_s if seq.prefill_end_s == seq.prefill_end_s else now
+                self.ledger.leaked(block_set, "stuck", blocks * (now - since_s))
+                if self.told is not None:
+                    self.told(seq, blocks * (now - since_s))
 
     def close(self) -> None:
         """Hand the findings over; in a variant that is declared sound they are laws.
@@ -68,18 +94,25 @@ class Audit:
             If a sound variant broke an invariant.
         """
         world, ledger = self.world, self.ledger
-        for seq, since_s in self._failed.values():
+        for seq, since_s in self._failed.items():
             held = (seq.held[1] if seq.held is not None else 0) + (
                 seq.dst_blocks if seq.dst_rank is not None else 0
             )
+            if self.elsewhere is not None:
+                held += self.elsewhere(seq)
             if held:
                 ledger.left(seq.handoff, world.end_s, held, since_s)
+                if self.told is not None:
+                    self.told(seq, held * (world.end_s - since_s))
         broken = ledger.broken()
-        if broken and self.plan.variant.sound:
+        laws = [name for name in broken if name in PROTOCOL_INVARIANTS]
+        if laws and self.plan.variant.sound:
             name = f"{self.plan.kind}/{self.plan.variant.name}"
             causes = [f"{k[0]}: {k[1]} ({n} times)" for k, n in sorted(ledger.causes.items())]
-            raise InvariantViolated(broken[0], f"by the sound variant {name}", causes)
+            raise InvariantViolated(laws[0], f"by the sound variant {name}", causes)
         world.violations = {name: ledger.violations[name] for name in broken}
-        world.ok_corrupt = ledger.ok_corrupt
+        world.ok_corrupt = ledger.ok_corrupt + sum(self.unseen.values())
+        for name, count in sorted(self.unseen.items()):
+            world.violations[name] = world.violations.get(name, 0) + count
         for (block_set, cause), amount in sorted(ledger.leak_block_seconds.items()):
             world.leak_page_s[f"{block_set}:{cause}"] = amount

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from hetsim.costs import Calibration, load_calibration
 from hetsim.errors import Problem, ScenarioError
 from hetsim.hardware import Accelerator
+from hetsim.runtimes import Runtime
 from hetsim.scenario import (
     Scenario,
     accelerator_of,
@@ -18,8 +20,9 @@ from hetsim.scenario import (
 )
 from hetsim.stages._build_boundary import build_boundary
 from hetsim.stages._build_pool import build_pool
+from hetsim.stages._build_residency import REMOTE, build_residency, network_spec, with_drives
 from hetsim.stages._plan import PoolPlan, SimulationPlan
-from hetsim.topology import Device, Placement, Tenant, place
+from hetsim.topology import Device, Placement, Tenant, inside_nodes, place
 from hetsim.workload import Workload, build_workload
 
 __all__ = ["build_plan", "placement_of", "pool_order"]
@@ -75,6 +78,17 @@ def placement_of(scenario: Scenario, base_dir: str | Path = ".") -> Placement:
                 device=_device(accelerator),
             )
         )
+    residency = scenario.residency
+    if residency is not None and residency.remote is not None:
+        tenants.append(
+            Tenant(
+                pool=REMOTE,
+                instances=1,
+                devices=residency.remote.nodes,
+                devices_per_node=1,
+                device=Device(kind="memory server", rdma=False),
+            )
+        )
     share: Any = scenario.network.share if scenario.network is not None else "none"
     return place(tenants, share)
 
@@ -95,8 +109,11 @@ def build_plan(
     check_laws: bool = False,
     calibrations: dict[str, Calibration] | None = None,
     workload: Workload | None = None,
+    presets: Mapping[str, Runtime] | None = None,
 ) -> SimulationPlan:
     """Return the plan of ``scenario``; paths in it are relative to ``base_dir``.
+
+    ``calibrations`` (by device) and ``presets`` (by name) take the place of those on disk.
 
     Raises
     ------
@@ -108,7 +125,9 @@ def build_plan(
     names = pool_order(scenario)
     model = model_of(scenario.model, base_dir)
     workload = workload or build_workload(scenario.workload, scenario.seed, base_dir)
-    runtimes = {name: runtime_of(scenario.pools[name].runtime, base_dir) for name in names}
+    runtimes = {
+        name: _runtime(scenario.pools[name].runtime, base_dir, presets or {}) for name in names
+    }
     devices = {name: accelerator_of(scenario.pools[name].accelerator, base_dir) for name in names}
     mean = _mean_tokens(workload)
     pools = tuple(
@@ -132,18 +151,42 @@ def build_plan(
                 Problem("is missing; a prefill and a decode pool need one", "boundary")
             )
         boundary = build_boundary(scenario, model, (pools[0], pools[1]), runtimes)
+    residency = None
+    if scenario.residency is not None:
+        placement = placement_of(scenario, base_dir)
+        network = with_drives(network, placement, names[0], scenario.residency)
+        residency = build_residency(scenario, model, pools, runtimes, network, placement)
     return SimulationPlan(
         pools=pools,
         boundary=boundary,
         network=network,
+        residency=residency,
         workload=workload,
         max_context=model.max_context,
         faults=scenario.faults,
         horizon_s=scenario.horizon,
         seed=scenario.seed,
+        recovery=scenario.recovery,
+        placement=scenario.placement,
+        deadlock=scenario.boundary.deadlock if scenario.boundary is not None else None,
+        step_timers=_step_timers(scenario),
+        network_spec=scenario.network,
         stepwise=stepwise,
         check_laws=check_laws,
     )
+
+
+def _runtime(name: str, base_dir: str | Path, presets: Mapping[str, Runtime]) -> Runtime:
+    found = runtime_of(name, base_dir)
+    return presets.get(found.name, found)
+
+
+def _step_timers(scenario: Scenario) -> bool:
+    """Return whether timers ride on step loops: as stated, else where something breaks."""
+    boundary = scenario.boundary
+    if boundary is None:
+        return False
+    return bool(scenario.faults) if boundary.step_timers is None else boundary.step_timers
 
 
 def _calibration(
@@ -155,8 +198,10 @@ def _calibration(
 
 
 def _network(scenario: Scenario, pools: tuple[PoolPlan, ...], base_dir: str | Path) -> Any:
-    if len(pools) == 1:
+    if len(pools) == 1 and scenario.residency is None:
         return None
+    if len(pools) == 1 and scenario.network is None:
+        return inside_nodes(placement_of(scenario, base_dir))
     if scenario.network is None:
         raise ScenarioError(
             Problem(
@@ -165,4 +210,4 @@ def _network(scenario: Scenario, pools: tuple[PoolPlan, ...], base_dir: str | Pa
                 "network",
             )
         )
-    return scenario.network.build(placement_of(scenario, base_dir))
+    return network_spec(scenario).build(placement_of(scenario, base_dir))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from hetsim.errors import Problem, ScenarioError
 from hetsim.hardware import Accelerator
@@ -14,10 +14,20 @@ from hetsim.runtimes import Runtime
 from hetsim.scenario import Boundary, Pool, Scenario, devices_per_node
 from hetsim.stages._build_pool import nic_rate
 from hetsim.stages._plan import BoundaryPlan, PoolPlan
+from hetsim.stages._residency_plan import TransitPlan
 from hetsim.topology import NicSpec
 from hetsim.transfer import Endpoint, Staging, build_planner, get_converter, get_transfer_engine
 
-__all__ = ["build_boundary", "default_engine", "representations", "verdicts"]
+__all__ = [
+    "build_boundary",
+    "converter_of",
+    "default_engine",
+    "endpoint_of",
+    "representations",
+    "transit_place",
+    "usual_staging",
+    "verdicts",
+]
 
 STAGING_PIECE_BYTES = 8 * 2.0**20
 """Bytes of one piece of a staging pipeline. Source: Mooncake issue 859, 8 MB for 910B to H20."""
@@ -113,7 +123,8 @@ def verdicts(
     return found
 
 
-def _endpoint(scenario: Scenario, name: str, pool: Pool, plan: PoolPlan) -> Endpoint:
+def endpoint_of(scenario: Scenario, name: str, pool: Pool, plan: PoolPlan) -> Endpoint:
+    """Return one side of a transfer: its memory, its NICs, its host link."""
     accelerator = plan.accelerator
     node = devices_per_node(pool, accelerator)
     network = scenario.network
@@ -143,9 +154,37 @@ def _host_rate(network: Any, pool: str, accelerator: Accelerator) -> float | Non
     return rate * network.pcie_efficiency if rate and network is not None else rate
 
 
-def _converter(plan: PoolPlan) -> Any:
+def usual_staging(runtime: Runtime) -> Staging:
+    """Return how a runtime copies through the host where the network does not reach a device."""
+    return Staging(pipelined=runtime.staging != "host", piece_bytes=STAGING_PIECE_BYTES)
+
+
+def transit_place(runtime: Runtime) -> Literal["device", "host"]:
+    """Return where a runtime keeps the copies of ``copy_out``."""
+    return "host" if runtime.staging in ("host", "shared_memory") else "device"
+
+
+def converter_of(plan: PoolPlan, pair: str = "") -> Any:
+    """Return what converts or copies KV in the memory of a pool's devices.
+
+    ``pair`` is ``<from>_to_<to>``: where that was measured on the device, the measurement counts.
+    """
+    measured = plan.converters.get(pair)
+    if measured is not None:
+        return measured
     on_host = plan.accelerator.family in ("zen", "xeon")
     return get_converter("host_scalar" if on_host else "device_kernel")
+
+
+def _conversions(scenario: Scenario, source: str, target: str) -> tuple[str, str]:
+    """Return what the producer and the consumer convert, as ``<from>_to_<to>``."""
+    boundary = scenario.boundary
+    given, taken = (scenario.pools[name].precision.kv for name in (source, target))
+    wire = boundary.wire if boundary is not None else None
+    if wire is None:
+        at_consumer = boundary is not None and boundary.convert_at == "consumer"
+        wire = given if at_consumer else taken
+    return f"{given}_to_{wire}", f"{wire}_to_{taken}"
 
 
 def _protocol(boundary: Boundary, giver: Runtime) -> tuple[str, str, Timers | None]:
@@ -159,10 +198,12 @@ def _protocol(boundary: Boundary, giver: Runtime) -> tuple[str, str, Timers | No
     variant = boundary.variant or (own.variant if own is not None and same else "")
     if boundary.lease is None:
         return kind, variant, None
+    # What a pool grants is the lease of a lookup.
+    name = "read_lease_s" if kind == "pool_lease" else "lease_s"
     if own is not None and same and variant == own.variant:
-        return kind, variant, replace(giver.timers, lease_s=boundary.lease)
+        return kind, variant, replace(giver.timers, **{name: boundary.lease})
     stated = get_protocol(kind).variant(variant)
-    return kind, stated.name, replace(stated.timers, lease_s=boundary.lease)
+    return kind, stated.name, replace(stated.timers, **{name: boundary.lease})
 
 
 def build_boundary(
@@ -182,16 +223,17 @@ def build_boundary(
     )
     staging = None
     if not (_reaches_device(giver, source) and _reaches_device(taker, target)):
-        staging = Staging(pipelined=giver.staging != "host", piece_bytes=STAGING_PIECE_BYTES)
+        staging = usual_staging(giver)
+    pairs = _conversions(scenario, source.name, target.name)
     chunk = min(giver.prefill_chunk_tokens, source.rules.max_tokens)
     mean_block_run = MEAN_BLOCK_RUN if giver.coalesce else 1.0
     planner = build_planner(
         [item.drivers for item in found],
         engine,
-        _endpoint(scenario, source.name, scenario.pools[source.name], source),
-        _endpoint(scenario, target.name, scenario.pools[target.name], target),
-        producer_converter=_converter(source),
-        consumer_converter=_converter(target),
+        endpoint_of(scenario, source.name, scenario.pools[source.name], source),
+        endpoint_of(scenario, target.name, scenario.pools[target.name], target),
+        producer_converter=converter_of(source, pairs[0]),
+        consumer_converter=converter_of(target, pairs[1]),
         granularity=granularity,
         chunk_tokens=chunk,
         layers=model.layer_count,
@@ -205,16 +247,9 @@ def build_boundary(
         kind=kind,
         variant=variant,
         timers=timers,
+        handles=boundary.handles or 1,
         convert=any("consumer" in item.drivers.convert_sides for item in found),
     )
-    if "X" in plan.facts.block_sets:
-        raise ScenarioError(
-            Problem(
-                f"{plan.kind} moves KV through a pool or a transit store, which a run does not "
-                "model yet; state another protocol: boundary.ownership: pull_lease",
-                "boundary.ownership",
-            )
-        )
     control = boundary.control_latency
     if control is None:
         control = scenario.network.latency if scenario.network is not None else 0.0
@@ -228,4 +263,42 @@ def build_boundary(
         layers=model.layer_count,
         control_s=control,
         mean_block_run=mean_block_run,
+        transit=_transit(scenario, source, giver, planner, control)
+        if "X" in plan.facts.block_sets
+        else None,
+    )
+
+
+def _transit(
+    scenario: Scenario, source: PoolPlan, giver: Runtime, planner: Any, control_s: float
+) -> TransitPlan:
+    """Return the store between P and D: the copies of each instance, or the pool over the network.
+
+    Raises
+    ------
+    ScenarioError
+        If the scenario states no room for it.
+    """
+    boundary, residency = scenario.boundary, scenario.residency
+    assert boundary is not None
+    page_bytes = planner.plan(source.rules.block_tokens).bytes
+    pooled = boundary.transit is None
+    if pooled and (residency is None or residency.remote is None):
+        raise ScenarioError(
+            Problem(
+                "is missing; this protocol needs room between the pools: boundary.transit for "
+                "copy_out, residency.remote for pool_lease",
+                "boundary.transit",
+            )
+        )
+    converter = converter_of(source)
+    rate = source.memory_bytes_per_s * source.devices * converter.efficiency
+    return TransitPlan(
+        place="remote" if pooled else transit_place(giver),
+        pages=0 if boundary.transit is None else int(boundary.transit // page_bytes),
+        page_bytes=page_bytes,
+        copy_s_per_byte=2.0 / rate,
+        copy_launch_s=converter.launch_s,
+        # PutStart and PutEnd, or a lookup and its check: two round trips.
+        rpc_s=4.0 * control_s if pooled else 0.0,
     )

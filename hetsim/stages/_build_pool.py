@@ -24,6 +24,7 @@ from hetsim.scenario import Pool, Scenario, devices_per_node
 from hetsim.serving import RankRules
 from hetsim.stages._plan import PoolPlan
 from hetsim.topology import NicSpec, PoolPorts, default_efficiency
+from hetsim.transfer import Converter
 
 __all__ = ["build_pool", "nic_rate"]
 
@@ -132,7 +133,8 @@ def build_pool(
     if pool.estimator.kind == "constant":
         blocks = pool.estimator.blocks
     else:
-        capacity = _capacity(name, pool, runtime, steps, memory, block, tokens)
+        aside = transit_bytes(scenario, name, runtime)
+        capacity = _capacity(name, pool, runtime, steps, memory, block, tokens, aside)
         fixed = _fixed_blocks(steps, capacity.block_bytes, mean_tokens)
         blocks = capacity.blocks
         if blocks <= fixed:
@@ -171,6 +173,8 @@ def build_pool(
         unit_blocks=unit[2] if unit else 0,
         fixed_blocks=fixed,
         windows=tuple(steps.windows),
+        margin_tokens=runtime.reserve_tokens_per_request if pool.role == "decode" else 0,
+        watched=scenario.residency is not None and pool.role != "decode" and unit is not None,
     )
     moe = runtime.request_overhead_moe_ratio if _is_moe(model) else 1.0
     apart = pool.role != "both"
@@ -202,14 +206,48 @@ def build_pool(
         / (cut.tp * cut.pp * cut.dp),
         memory_bytes_per_s=accelerator.memory_bytes_per_s or float("nan"),
         grade=getattr(steps, "grade", "measured"),
+        converters=_converters(calibration),
     )
 
 
+def _converters(calibration: Calibration) -> dict[str, Converter]:
+    """Return the KV conversions that were measured on the device itself, by formats."""
+    return {
+        pair: Converter(
+            efficiency=made.e_m,
+            launch_s=made.t0_s,
+            grade=made.grade,
+            rse=made.rse,
+            sources={"efficiency": made.source},
+        )
+        for pair, made in calibration.own("convert").items()
+    }
+
+
+def transit_bytes(scenario: Scenario, name: str, runtime: Runtime) -> float:
+    """Return what a transit store takes of the memory of each device of a pool."""
+    boundary, pool = scenario.boundary, scenario.pools[name]
+    if boundary is None or boundary.transit is None or pool.role != "prefill":
+        return 0.0
+    if runtime.staging in ("host", "shared_memory"):
+        return 0.0
+    cut = pool.parallel
+    return boundary.transit / (cut.tp * cut.pp * cut.dp)
+
+
 def _capacity(
-    name: str, pool: Pool, runtime: Runtime, steps: Any, memory: float, block: int, tokens: int
+    name: str,
+    pool: Pool,
+    runtime: Runtime,
+    steps: Any,
+    memory: float,
+    block: int,
+    tokens: int,
+    aside_bytes: float,
 ) -> Any:
     utilisation = pool.memory_utilisation or runtime.memory_utilisation
     reserve = pool.reserve if pool.reserve is not None else runtime.reserve_bytes
+    reserve += aside_bytes
     activations = steps.activation_bytes(tokens)
     weights = steps.weight_bytes_per_device
     if runtime.memory_rule == "of_free":

@@ -7,12 +7,10 @@ an event. Seconds come from the transfer planner and the fabric.
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappush
 from typing import Any
 
-from hetsim.engine import NORMAL, Wake
 from hetsim.metrics import pack_move
-from hetsim.ownership import PARTS
+from hetsim.ownership import PARTS, Automaton, Configuration, Instructions, Moved
 from hetsim.ownership._vocabulary import (
     ARRIVED,
     CONSUMER_SEEN,
@@ -21,13 +19,9 @@ from hetsim.ownership._vocabulary import (
     PREFILL_STARTED,
     Convert,
     Free,
-    Send,
-    SetTimer,
     StartTransfer,
-    StopTimer,
     crashed,
     landed,
-    notice,
     produced,
     quiesced,
     transfer_failed,
@@ -35,9 +29,10 @@ from hetsim.ownership._vocabulary import (
 from hetsim.ownership._vocabulary import FINISHED as DECODED
 from hetsim.serving import Instance, Seq
 from hetsim.stages._audit import Audit
+from hetsim.stages._control import Control
 from hetsim.stages._plan import BoundaryPlan
 from hetsim.stages._pool import PoolStage
-from hetsim.stages._timers import Timers
+from hetsim.stages._transit import Transit
 from hetsim.stages._wire import Wire
 from hetsim.stages._world import FAILED, World
 from hetsim.stages._world import FINISHED as DONE
@@ -46,29 +41,32 @@ __all__ = ["Handoff"]
 
 NAN = float("nan")
 
+_Bound = tuple[tuple[int, ...], tuple[tuple[Callable[[Seq, Any], None], Any], ...]]
 
-class Handoff:
+
+class Handoff(Control):
     """Drives one machine per request between a prefill and a decode pool."""
 
     def __init__(
         self, world: World, plan: BoundaryPlan, source: PoolStage, target: PoolStage
     ) -> None:
+        super().__init__(world.engine, plan.control_s)
         self.world = world
-        self.engine = world.engine
         self.plan = plan
         self.machines = plan.plan
         self.source = source
         self.target = target
-        self._wire = Wire(world, plan, source, target, self._landed)
+        self.wire = Wire(world, plan, source, target, self._landed)
         self.moves = world.recorder.ownership
         self._codes: dict[tuple[int, str, str], int] = {}
-        self._timers: dict[tuple[str, float], Timers] = {}
         self._ops: dict[str, Callable[[Seq, Any], None]] = {
             "start_prefill": self._start_prefill,
             "stop_prefill": self._stop_prefill,
             "dispatch": self._dispatch,
             "reserve": self._reserve,
-            "withdraw": self._nothing,
+            "withdraw": self._withdraw,
+            "retract": self._nothing,
+            "restore": self._nothing,
             "start_transfer": self._start_transfer,
             "stop_transfer": self._stop_transfer,
             "send": self._send,
@@ -78,15 +76,19 @@ class Handoff:
             "admit": self._admit,
             "recompute": self._recompute,
             "free": self._free,
-            "quarantine": self._nothing,
+            "quarantine": self._quarantine,
             "fail": self._fail,
             "abort": self._fail,
             "corrupt": self._corrupt,
         }
+        self._automaton = Automaton(plan.plan, self._bind)
         self.audit = Audit(world, plan.plan)
+        self.transit = Transit(self, plan.transit) if plan.transit is not None else None
+        if self.transit is not None:
+            self.transit.take_over(self._ops)
+            self.audit.elsewhere = self.transit.held_pages
         self.reason = ""
         """Why requests fail just now, where a fault knows better than the machine."""
-        self._control_s = plan.control_s
         #: Prompt tokens left to D: where D emits the first token, vLLM computes the last one there.
         self._less = 1 if plan.first_token_from == "decode" else 0
         source.on_prefilled = self._prefilled
@@ -101,40 +103,45 @@ class Handoff:
 
     def submit(self, seq: Seq) -> None:
         """Make the machine of a request that arrives."""
-        seq.handoff = self.machines.machine(seq.rid)
+        seq.handoff = self._automaton.start
         seq.transfer_tokens = seq.isl - self._less
         seq.timers = {}
         self.feed(seq, ARRIVED)
 
     def feed(self, seq: Seq, event: Any) -> None:
-        """Tell the machine what happened, note what changed hands, do what it asks."""
-        machine = seq.handoff
+        """Take the request on from where it is: note what changed hands, do what is asked."""
+        before: Configuration = seq.handoff
         now = self.engine._now
-        states = machine.states
-        source, target, transit = states
-        answer = machine.handle(event, now)
-        # Identity is enough: a state that is set again is the same word of the table.
-        if states[0] is not source:
-            code = self._codes.get((0, source, states[0]))
-            if code is None:
-                code = self._code(0, source, states[0], event)
+        step = before.steps.get(event)
+        if step is None:
+            step, seq.deadline_s = self._automaton.learn(
+                before, event, now, seq.deadline_s, seq.rid
+            )
+        seq.handoff, (codes, orders) = step
+        for code in codes:
             self.moves(pack_move(now, seq.rid, code))
-        if states[1] is not target:
-            code = self._codes.get((1, target, states[1]))
-            if code is None:
-                code = self._code(1, target, states[1], event)
-            self.moves(pack_move(now, seq.rid, code))
-        if states[2] is not transit:
-            code = self._codes.get((2, transit, states[2]))
-            if code is None:
-                code = self._code(2, transit, states[2], event)
-            self.moves(pack_move(now, seq.rid, code))
-        ops = self._ops
-        for instruction in answer:
-            ops[instruction.op](seq, instruction)
+        for act, order in orders:
+            act(seq, order)
+
+    def _bind(
+        self, moved: Moved, lease_s: float | None, event: Any, answer: Instructions
+    ) -> _Bound:
+        """Return the codes of changes of state, and the method of each instruction with it."""
+        codes = tuple([self._code(*change, event) for change in moved])
+        orders: list[tuple[Callable[[Seq, Any], None], Any]]
+        orders = [(self._ops[order.op], order) for order in answer]
+        if lease_s is not None:
+            orders.insert(0, (self._lease, lease_s))
+        return codes, tuple(orders)
+
+    def _lease(self, seq: Seq, lease_s: Any) -> None:
+        seq.deadline_s = self.engine._now + lease_s
 
     def _code(self, part: int, before: str, after: str, event: Any) -> int:
         """Return the code of a change of state; a new one gets the event that caused it first."""
+        code = self._codes.get((part, before, after))
+        if code is not None:
+            return code
         name = PARTS[part]
         owner = self.machines.table.owners[name].get(after) or ""
         moves = self.world.info.moves
@@ -202,6 +209,10 @@ class Handoff:
         if self.world.osl[seq.rid] <= seq.out:
             self._no_decode(instance, seq, now)
             return
+        self._produced(seq, now)
+
+    def _produced(self, seq: Seq, now: float) -> None:
+        """Tell the machine that what P computes of the prompt is complete."""
         if self.plan.granularity == "request":
             self.feed(seq, produced(0, 1))
         elif self.plan.granularity == "chunk":
@@ -291,7 +302,7 @@ class Handoff:
     def _start_transfer(self, seq: Seq, order: StartTransfer) -> None:
         if seq.held is None and seq.rank is None:
             self.audit.posted(seq)
-        self._wire.start(seq, order)
+        self.wire.start(seq, order)
 
     def _landed(self, seq: Seq, order: StartTransfer) -> None:
         self.feed(seq, landed(order.piece, order.of, order.leg))
@@ -307,35 +318,16 @@ class Handoff:
         self.feed(seq, quiesced(asked.leg))
 
     def _convert(self, seq: Seq, order: Convert) -> None:
-        engine, delay_s = self.engine, self._wire.convert_s(seq)
+        engine, delay_s = self.engine, self.wire.convert_s(seq)
         engine.call_at(engine._now + delay_s, lambda: self.feed(seq, CONVERTED))
 
-    # -- control -----------------------------------------------------------------------------
-
-    def _send(self, seq: Seq, order: Send) -> None:
-        self._tell(seq, notice(order.notice))
-
-    def _tell(self, seq: Seq, event: Any) -> None:
-        """Feed an event once a control message has crossed."""
-        engine = self.engine
-        at_s = engine._now + self._control_s
-        heappush(engine.queue, (at_s, NORMAL, next(engine.order), Wake(self._told, (seq, event))))
-
-    def _told(self, wake: Wake) -> None:
-        seq, event = wake.owner
-        self.feed(seq, event)
-
-    def _set_timer(self, seq: Seq, order: SetTimer) -> None:
-        name, delay_s = order.name, order.delay_s
-        timers = self._timers.get((name, delay_s))
-        if timers is None:
-            timers = self._timers[name, delay_s] = Timers(self.engine, name, self.feed)
-        timers.add(seq, self.engine._now + delay_s)
-
-    def _stop_timer(self, seq: Seq, order: StopTimer) -> None:
-        Timers.stop(seq, order.name)
-
     def _nothing(self, seq: Seq, _: Any) -> None:
+        """Only the ownership table shows it (a retraction is the instance's own work)."""
+
+    def _withdraw(self, seq: Seq, _: Any) -> None:
+        """Leave the queue for blocks: one that is gone is passed over there."""
+
+    def _quarantine(self, seq: Seq, _: Any) -> None:
         """Only the ownership table shows it."""
 
     # -- letting go --------------------------------------------------------------------------

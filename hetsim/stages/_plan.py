@@ -5,12 +5,15 @@ The objects here are made by :mod:`hetsim.stages._build` from a scenario; nothin
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
 from typing import Any, Literal
 
 from hetsim.hardware import Accelerator
 from hetsim.kv import Capacity
 from hetsim.serving import RankRules
 from hetsim.spec import spec
+from hetsim.stages._residency_plan import ResidencyPlan, TransitPlan
 
 __all__ = ["BoundaryPlan", "PoolPlan", "SimulationPlan"]
 
@@ -47,6 +50,8 @@ class PoolPlan:
     peak_flop_per_s: float
     memory_bytes_per_s: float
     grade: str
+    converters: Mapping[str, Any] = field(default_factory=dict)
+    """Conversions of KV that were measured on this device, by ``<from>_to_<to>``."""
 
 
 @spec
@@ -68,6 +73,8 @@ class BoundaryPlan:
     """One way between router and instances."""
     mean_block_run: float
     """Consecutive block ids that become one descriptor; 1 where the runtime merges none."""
+    transit: TransitPlan | None = None
+    """What lies between P and D, where KV does not go straight from one to the other."""
 
 
 @spec
@@ -83,5 +90,20 @@ class SimulationPlan:
     faults: tuple[Any, ...]
     horizon_s: float | None
     seed: int
+    recovery: Any = None
+    placement: Any = None
+    deadlock: Literal["report", "break"] | None = None
+    step_timers: bool = False
+    """Timers that ride on a step loop wait for its next step."""
+    network_spec: Any = None
     stepwise: bool = False
     check_laws: bool = False
+
+    @property
+    def guarded(self) -> bool:
+        """Whether anything is stated that the plain hand-off does not know."""
+        return bool(
+            self.faults or self.recovery or self.placement or self.deadlock or self.step_timers
+        )
+
+    residency: ResidencyPlan | None = None

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from heapq import heappush
+from typing import TYPE_CHECKING
 
 from hetsim.engine import LATE, Alarm, Wake
-from hetsim.serving import FINISHED, PREFILLED, Instance, Lockstep, Outcome, Rank, Seq
+from hetsim.serving import FINISHED, PREEMPTED, PREFILLED, Instance, Lockstep, Outcome, Rank, Seq
 from hetsim.spec import lookup
 from hetsim.stages._plan import PoolPlan
 from hetsim.stages._world import FINISHED as DONE
 from hetsim.stages._world import REJECTED, TIMED_OUT, World
+
+if TYPE_CHECKING:
+    from hetsim.stages._tiers import Tiers
 
 __all__ = ["PoolStage"]
 
@@ -28,6 +32,8 @@ class PoolStage:
         self.on_prefilled: Callable[[Instance, Seq, float], None] | None = None
         self.on_started: Callable[[Instance, Seq, float, int], None] | None = None
         self.on_decoded: Callable[[Instance, Seq, float], None] | None = None
+        self.on_preempted: Callable[[Instance, Seq], None] | None = None
+        self.tiers: Tiers | None = None
         batcher = lookup("batcher", plan.batcher)()
         recorder = world.recorder
         kind = Lockstep if plan.ranks > 1 else Instance
@@ -88,9 +94,9 @@ class PoolStage:
         if instance is None:
             self.world.end(seq, REJECTED, "prefill_crash")
             return
-        delay_s = plan.admission_steps * instance.step_s
+        # A busy scheduler looks for new requests only every so many steps.
+        delay_s = plan.admission_steps * instance.step_s if plan.admission_steps else 0.0
         if delay_s > 0.0:
-            # A busy scheduler looks for new requests only every so many steps.
             self.engine.call_at(now + delay_s, lambda: self.put(instance, seq))
         else:
             self.put(instance, seq)
@@ -99,6 +105,10 @@ class PoolStage:
         """Queue a request on one instance; on another if that one has died meanwhile."""
         if instance.dead:
             self._move(seq)
+            return
+        if seq.gone:
+            return
+        if self.tiers is not None and self.tiers.hold(instance, seq):
             return
         instance.submit(seq, self.engine._now)
         if instance.next_s != instance.wake_s:
@@ -184,6 +194,8 @@ class PoolStage:
                 self.world.end(seq, DONE)
             elif kind == PREFILLED:
                 self.on_prefilled(instance, seq, now)  # type: ignore[misc]
+            elif kind == PREEMPTED:
+                self.on_preempted(instance, seq)  # type: ignore[misc]
             else:
                 self.on_started(instance, seq, at_s, tokens)  # type: ignore[misc]
         if self.shared:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from hetsim.engine import Alarm, Engine
@@ -39,7 +40,7 @@ class Timers:
             due.popleft()
         entry = timers[name] = [deadline_s, seq]
         due.append(entry)
-        if not self._alarm.is_set:
+        if self._alarm.at_s == inf:
             self._alarm.set(deadline_s)
 
     def _ring(self) -> None:

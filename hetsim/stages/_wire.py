@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from hetsim.engine import Flow
 from hetsim.metrics import pack_transfer
 from hetsim.ownership._vocabulary import StartTransfer
 from hetsim.serving import Seq
@@ -40,11 +41,16 @@ class Wire:
         self._paths: dict[tuple[int, int], Any] = {}
         self._plans: dict[int, tuple[Any, float]] = {}
 
-    def start(self, seq: Seq, order: StartTransfer) -> None:
-        """Post one piece: its tokens, its bytes, its path."""
+    def start(self, seq: Seq, order: StartTransfer, worse: float = 1.0) -> Flow:
+        """Post one piece: its tokens, its bytes, its path.
+
+        ``worse``: how many times the usual descriptors it takes.
+        """
         now = self.engine._now
         tokens = seq.transfer_tokens if order.of == 1 else self._piece_tokens(seq, order)
         planned, beside_s = self._plans.get(tokens) or self._plan(tokens)
+        if worse != 1.0:
+            planned, beside_s = self._worsen(planned, beside_s, worse)
         source = seq.source.index if seq.source is not None else seq.prefill_instance
         pair = (source, seq.dest.index)
         path = self._paths.get(pair) or self._path(pair)
@@ -55,8 +61,11 @@ class Wire:
             limit = min(limit, planned.bytes / (seq.second_s - now))
         fabric = self.fabric
         assert fabric is not None
-        fabric.start(path, planned.bytes, self._landed, (seq, order, planned), limit, beside_s)
+        flow = fabric.start(
+            path, planned.bytes, self._landed, (seq, order, planned), limit, beside_s
+        )
         seq.convert_s += planned.producer_convert_s
+        return flow
 
     def convert_s(self, seq: Seq) -> float:
         """Return, and book, the seconds that the consumer converts the KV of ``seq``."""
@@ -80,7 +89,21 @@ class Wire:
         found = plans[tokens] = (planned, beside_s)
         return found
 
+    def _worsen(self, planned: Any, beside_s: float, times: float) -> tuple[Any, float]:
+        """Return the transfer with ``times`` the descriptors: posted one by one, limited so."""
+        count = planned.descriptors * times
+        rate = planned.rate_bytes_per_s
+        if count * self.plan.transfer.descriptor_s * rate > planned.bytes:
+            rate = planned.bytes / (count * self.plan.transfer.descriptor_s)
+        more_s = planned.post_s * (times - 1.0)
+        worse = planned._replace(
+            descriptors=count, post_s=planned.post_s + more_s, rate_bytes_per_s=rate
+        )
+        return worse, beside_s + more_s
+
     def _piece_tokens(self, seq: Seq, order: StartTransfer) -> int:
+        if self.plan.granularity == "request":  # several handles share the request
+            return -(-seq.transfer_tokens // order.of)
         size = self.plan.chunk_tokens
         first = order.piece * size
         return max(1, min(size, seq.transfer_tokens - first))

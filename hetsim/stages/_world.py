@@ -11,13 +11,16 @@ from hetsim.metrics import STATUSES, Recorder, RunInfo, pack_request
 from hetsim.serving import NAN, Seq
 from hetsim.stages._plan import SimulationPlan
 
-__all__ = ["REASONS", "World"]
+__all__ = ["REASONS", "USUAL_REASONS", "World"]
 
 REASONS = (
     "", "longer_than_context", "larger_than_pool", "queue_full", "queue_timeout", "prefill_crash",
-    "decode_crash", "transfer_failed", "horizon", "client", "other",
+    "decode_crash", "transfer_failed", "horizon", "client", "other", "router_crash", "deadlock",
 )  # fmt: skip
 """Why a request did not finish, by code."""
+
+USUAL_REASONS = 11
+"""Of these, the reasons of a run in which nothing breaks."""
 
 FINISHED, REJECTED, TIMED_OUT, FAILED, UNFINISHED = range(len(STATUSES))
 
@@ -42,7 +45,14 @@ class World:
         """Broken invariants of kv_boundary, by name, where the variant is not declared sound."""
         self.ok_corrupt = 0
         self.leak_page_s: dict[str, float] = {}
+        self.faults: Any = None
+        """What broke (:class:`hetsim.stages._breaker.Breaker`), where anything may."""
+        self.deadlocks: list[Any] = []
         self.pools: list[Any] = []
+        self.tiers: Any = None
+        """:class:`hetsim.stages._tiers.Tiers`, where there are tiers below HBM."""
+        self.transit: Any = None
+        """:class:`hetsim.stages._transit.Transit`, where a store lies between P and D."""
         self.progress: Callable[[int], None] | None = None
         self._requests = recorder.requests
 

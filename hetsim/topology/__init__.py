@@ -8,6 +8,7 @@ A new fabric is one file in ``fabrics/``: a subclass of ``NicSpec`` under
 
 from hetsim.topology._fair_share import max_min_rates, progressive_fill
 from hetsim.topology._graph import wire
+from hetsim.topology._inside import inside_nodes
 from hetsim.topology._network import DirectedLink, Network, Path
 from hetsim.topology._placement import Device, Placed, Placement, Slot, Tenant, place
 from hetsim.topology._spec import FabricSpec, NicSpec, PoolPorts, default_efficiency
@@ -27,6 +28,7 @@ __all__ = [
     "Slot",
     "Tenant",
     "default_efficiency",
+    "inside_nodes",
     "max_min_rates",
     "place",
     "progressive_fill",

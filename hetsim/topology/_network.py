@@ -44,6 +44,14 @@ class Path:
         shares = self.shares or (1.0,) * len(self.links)
         return tuple(zip(self.links, shares, strict=True))
 
+    def through(self, added: Sequence[tuple[int, float]], latency_s: float = 0.0) -> Path:
+        """Return the path that also crosses ``added`` links, each with its share of the bytes."""
+        route = (*self.route, *added)
+        shares = tuple(share for _, share in route)
+        plain = all(share == 1.0 for share in shares)
+        links = tuple(link for link, _ in route)
+        return Path(links, self.latency_s + latency_s, () if plain else shares)
+
 
 class Network:
     """Directed links and the paths between endpoints, found once and kept.
@@ -59,6 +67,18 @@ class Network:
         self._routes = routes
         self._paths: dict[tuple[str, str], Path] = {}
         self._names = {link.name: link.id for link in self.links}
+
+    def with_links(self, added: Sequence[tuple[str, float, str]]) -> Network:
+        """Return the same network with more links: (name, capacity, kind), such as drives.
+
+        No route leads over them; :meth:`Path.through` adds them to one.
+        """
+        first = len(self.links)
+        more = [
+            DirectedLink(first + number, name, capacity, 0.0, kind)
+            for number, (name, capacity, kind) in enumerate(added)
+        ]
+        return Network((*self.links, *more), self._routes)
 
     @property
     def endpoints(self) -> tuple[str, ...]:

@@ -51,10 +51,15 @@ class PoolPorts:
     """What the nodes of one pool have instead of what ``network`` says of all."""
 
     nic: BytesPerSecond | None = None
+    """Line rate of one NIC, one direction; left out: as ``network`` says."""
     nics_per_node: Count | None = None
+    """NICs of one node; left out: as ``network`` says."""
     efficiency: Ratio | None = None
+    """Part of line rate that is reached; left out: as ``network`` says."""
     pcie: BytesPerSecond | None = None
+    """Host link of one device; left out: as ``network`` says."""
     host_memory: BytesPerSecond | None = None
+    """Bytes per second through the host memory; left out: as ``network`` says."""
 
 
 @spec
@@ -65,19 +70,22 @@ class FabricSpec:
     """One way between two nodes under one switch. Source: constant for a hop between racks in
     aiconfigurator, 2026-08; 1 us (half a measured round trip) to 10 us are met."""
     efficiency: Ratio | None = None
-    """Part of line rate that is reached; see :func:`default_efficiency`."""
+    """Part of line rate that is reached; left out: 0.95 with one NIC, 0.8 up to four, else 0.7."""
     pcie: BytesPerSecond | None = None
     """Host link of one device; without it that of the device's profile."""
     pcie_efficiency: Ratio = 0.82
-    """Source: 51-52 of 63 GB/s on H100 and H200, Azure AI benchmarking guide, 2024-09."""
+    """Part of the host link's rate that copies reach. Source: 51-52 of 63 GB/s on H100 and H200,
+    Azure AI benchmarking guide, 2024-09."""
     host_memory: BytesPerSecond = 213e9
     """Bytes per second through the host memory of a node. Source: memory to memory over EFA on
     p5en, Mooncake documentation, 2026-08; 56 to 283 GB/s on other nodes."""
     scale_up_efficiency: Ratio = 0.6
-    """Source: one pair of H100, 271 of 450 GB/s at 256 MB, aiconfigurator tables, 2026-08."""
+    """Part of the scale-up rate that a copy reaches. Source: one pair of H100, 271 of 450 GB/s at
+    256 MB, aiconfigurator tables, 2026-08."""
     share: Literal["none", "domain", "node"] = "none"
-    """What instances of different pools may have in common: see :func:`place`."""
+    """What instances of different pools may have in common: nothing, a scale-up domain, a node."""
     pools: Mapping[str, PoolPorts] = field(default_factory=dict)
+    """What the nodes of a pool have otherwise, by the pool's name."""
 
     def build(self, placement: Placement) -> Network:
         """Return the network that joins the instances of ``placement``."""
@@ -142,6 +150,7 @@ class NicSpec(FabricSpec):
     nic: BytesPerSecond
     """Line rate of one NIC, one direction."""
     nics_per_node: Count
+    """NICs of one node, shared by its devices."""
 
     def _nics(self, own: PoolPorts) -> tuple[float, int]:
         return own.nic or self.nic, own.nics_per_node or self.nics_per_node

@@ -6,11 +6,13 @@ Read ``_types.py`` first (engine, ends, plan), then ``_planner.py`` (drivers to 
 """
 
 from hetsim.transfer._convert import convert_s
+from hetsim.transfer._fit import LineFit, fit_line
 from hetsim.transfer._library import (
     converter_names,
     get_converter,
     get_registration,
     get_transfer_engine,
+    load_transfer_engine_file,
     transfer_engine_names,
 )
 from hetsim.transfer._pieces import exposed_after_prefill_s, exposed_layerwise_s, layer_ready_s
@@ -35,6 +37,7 @@ __all__ = [
     "Converter",
     "Endpoint",
     "Granularity",
+    "LineFit",
     "Planner",
     "Registration",
     "Staging",
@@ -45,11 +48,13 @@ __all__ = [
     "converter_names",
     "exposed_after_prefill_s",
     "exposed_layerwise_s",
+    "fit_line",
     "get_converter",
     "get_registration",
     "get_transfer_engine",
     "handshake_s",
     "layer_ready_s",
+    "load_transfer_engine_file",
     "plan_transfer",
     "registration_s",
     "transfer_engine_names",

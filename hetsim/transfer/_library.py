@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 
 from hetsim.errors import Problem, ScenarioError, nearest
 from hetsim.spec import data_root, spec
@@ -14,6 +15,7 @@ __all__ = [
     "get_converter",
     "get_registration",
     "get_transfer_engine",
+    "load_transfer_engine_file",
     "transfer_engine_names",
 ]
 
@@ -47,14 +49,32 @@ def converter_names() -> tuple[str, ...]:
     return tuple(sorted(_file().converters))
 
 
+@lru_cache(maxsize=64)
+def load_transfer_engine_file(path: str) -> TransferEngine:
+    """Return the transfer engine in a user's own file: the keys of one entry of the shipped file.
+
+    Raises
+    ------
+    ScenarioError
+        With every problem: file, line, path, what was seen, what is allowed.
+    """
+    from hetsim.spec._check import build
+    from hetsim.spec._yaml import read_yaml
+
+    data, marks = read_yaml(Path(path))
+    return build(TransferEngine, data, marks, path)
+
+
 def get_transfer_engine(name: str, path: str = "") -> TransferEngine:
-    """Return the transfer engine called ``name``.
+    """Return the transfer engine called ``name``, or the one in the YAML file of that path.
 
     Raises
     ------
     ScenarioError
         If there is none; the message lists those there are.
     """
+    if name.endswith((".yaml", ".yml")):
+        return load_transfer_engine_file(name)
     found = _file().engines.get(name)
     if found is None:
         allowed = nearest(name, transfer_engine_names())

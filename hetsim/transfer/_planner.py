@@ -134,6 +134,11 @@ class Planner:
             else:
                 self._stage_in = seconds_per_byte
 
+    @property
+    def descriptor_s(self) -> float:
+        """Seconds per descriptor at the busiest NIC; 0 where no limit is known."""
+        return self._limit_s
+
     def plan(self, tokens: int) -> TransferPlan:
         """Return the plan of a request that hands over ``tokens`` of context."""
         size = count = converted_p = converted_c = 0.0

@@ -45,7 +45,8 @@ def test_there_are_enough() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_it_begins_with_schema_and_says_what_it_shows(name: str) -> None:
     first, *rest = text_of(name).splitlines()
-    assert first == "# yaml-language-server: $schema=scenario.schema.json"
+    up = "../" * name.count("/")
+    assert first == f"# yaml-language-server: $schema={up}scenario.schema.json"
     said = " ".join(
         line[1:].strip() for line in rest[: rest.index(next(x for x in rest if x[:1] != "#"))]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import random
 import re
 from pathlib import Path
@@ -119,11 +120,11 @@ VALUES = [
     ("model: llama-3.1-8b", "model: llama-9", "model", "no built-in model"),
     ("model: llama-3.1-8b", "model: missing/config.json", "model", "no such file"),
     ("model: llama-3.1-8b", "model: 3", "model", "string"),
-    ("name: quickstart", "name: <script>alert(1)</script>", "name", "not a plain name"),
-    ("name: quickstart", "name: $(rm -rf ~)", "name", "not a plain name"),
-    ("name: quickstart", "name: ../../up", "name", "not a plain name"),
-    ("name: quickstart", 'name: "a\\nb"', "name", "not a plain name"),
-    ("name: quickstart", "name: ''", "name", "not a plain name"),
+    ("name: quickstart", 'name: "a\\nb"', "name", "cannot be a name"),
+    ("name: quickstart", 'name: "a\\e[31mb"', "name", "cannot be a name"),
+    ("name: quickstart", 'name: "a\\u202eb"', "name", "cannot be a name"),
+    ("name: quickstart", "name: '  '", "name", "cannot be a name"),
+    ("name: quickstart", "name: ''", "name", "cannot be a name"),
     ("name: quickstart", f"name: {'x' * 300}", "name", "200"),
     ("  prefill:\n", "  <b>pre</b>:\n", "pools", "cannot name a pool"),
     ("  prefill:\n", "  pre.fill:\n", "pools", "cannot name a pool"),
@@ -157,6 +158,16 @@ VALUES = [
     ("seed: 1", "seed: 1\n---\nseed: 2", "", "not YAML"),
     ("seed: 1", "seed: \x07", "", "not YAML"),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["<script>alert(1)</script>", "$(rm -rf ~)", "../../up", "a/b", "Größe 8 × 4"]
+)
+def test_a_name_is_text_and_nothing_else(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "named.yaml"
+    text = QUICK.replace("name: quickstart", f"name: {json.dumps(name)}", 1)
+    file.write_text(text, encoding="utf-8")
+    assert load_scenario(file).scenario.name == name
 
 
 @pytest.mark.parametrize(("old", "new", "path", "words"), VALUES, ids=[v[1][:50] for v in VALUES])

@@ -58,7 +58,9 @@ def test_a_crash_of_decode_leaks_until_the_lease_ends_or_for_ever():
     assert none["violations"]["I2"] > 0 and none["leak_page_s_by_cause"]["Ps:never"] > 0
 
 
-@pytest.mark.parametrize("protocol", ["pool_lease", "copy_out"])
-def test_a_protocol_that_a_run_does_not_model_is_refused(protocol: str):
-    with pytest.raises(ScenarioError, match="does not model yet"):
+@pytest.mark.parametrize(
+    ("protocol", "needs"), [("pool_lease", "residency.remote"), ("copy_out", "4 GB")]
+)
+def test_no_store_between_the_pools_is_endless(protocol: str, needs: str):
+    with pytest.raises(ScenarioError, match=needs):
         hetsim.run("quickstart", sets=[f"boundary.ownership={protocol}"])

@@ -24,7 +24,9 @@ class Gamma:
 
     kind: Literal["gamma"] = "gamma"
     rate: RequestsPerSecond
+    """Mean arrivals per second."""
     cv: Positive
+    """Deviation of the gaps over their mean; 1 is a Poisson process, above 1 bursty."""
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.cv <= 30:

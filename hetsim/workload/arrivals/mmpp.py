@@ -33,9 +33,13 @@ class Mmpp:
 
     kind: Literal["mmpp"] = "mmpp"
     rate: RequestsPerSecond
+    """Mean arrivals per second over both states."""
     burst_ratio: Positive
+    """Rate of the busy state over that of the quiet one, at least 1."""
     quiet: Seconds
+    """Mean time in the quiet state."""
     busy: Seconds
+    """Mean time in the busy state."""
 
     def __post_init__(self) -> None:
         refuse(

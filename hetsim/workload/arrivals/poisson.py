@@ -25,6 +25,7 @@ class Poisson:
 
     kind: Literal["poisson"] = "poisson"
     rate: RequestsPerSecond
+    """Mean arrivals per second."""
 
     def times(self, count: int, seed: int) -> npt.NDArray[np.float64]:
         """Return the first ``count`` arrival times in s."""

@@ -23,6 +23,7 @@ class Uniform:
 
     kind: Literal["uniform"] = "uniform"
     rate: RequestsPerSecond
+    """Arrivals per second."""
 
     def times(self, count: int, seed: int) -> npt.NDArray[np.float64]:
         """Return the first ``count`` arrival times in s; the seed has no say."""

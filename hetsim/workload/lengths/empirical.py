@@ -27,9 +27,13 @@ class Empirical:
 
     kind: Literal["empirical"] = "empirical"
     values: tuple[Tokens, ...] | None = None
+    """Observed lengths, each equally likely; or ``path``."""
     path: str | None = None
+    """A trace whose lengths are drawn from, relative to the scenario; or ``values``."""
     column: Literal["input", "output"] | None = None
+    """Which lengths of the trace; required with ``path``."""
     format: str | None = None
+    """What the trace is written in; left out: recognised from the content."""
 
     def __post_init__(self) -> None:
         refuse(

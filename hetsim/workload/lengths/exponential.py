@@ -29,7 +29,9 @@ class Exponential:
 
     kind: Literal["exponential"] = "exponential"
     mean: Positive
+    """Mean length in tokens, at least 1."""
     max: Tokens | None = None
+    """Longest length in tokens; left out: no limit."""
 
     def __post_init__(self) -> None:
         refuse((self.mean < 1, f"mean must be at least 1 token, not {self.mean:g}"))

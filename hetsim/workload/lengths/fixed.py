@@ -24,6 +24,7 @@ class Fixed:
 
     kind: Literal["fixed"] = "fixed"
     tokens: Tokens
+    """The length of every request, in tokens."""
 
     def quantile(self, u: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
         """Return ``tokens`` for every ``u``."""

@@ -33,10 +33,15 @@ class Lognormal:
 
     kind: Literal["lognormal"] = "lognormal"
     mean: Positive
+    """Mean length in tokens, at least 1, before clipping."""
     cv: Positive | None = None
+    """Deviation over mean; or ``sigma``."""
     sigma: Positive | None = None
+    """Deviation of the logarithm; or ``cv``."""
     min: Tokens = 1
+    """Shortest length in tokens."""
     max: Tokens | None = None
+    """Longest length in tokens; left out: no limit."""
 
     def __post_init__(self) -> None:
         both = (self.cv is None) == (self.sigma is None)

@@ -24,7 +24,9 @@ class Uniform:
 
     kind: Literal["uniform"] = "uniform"
     min: Tokens
+    """Shortest length in tokens."""
     max: Tokens
+    """Longest length in tokens."""
 
     def __post_init__(self) -> None:
         refuse((self.min > self.max, f"min ({self.min}) is above max ({self.max})"))

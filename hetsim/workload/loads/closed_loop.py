@@ -28,8 +28,11 @@ class Conversation:
     """
 
     turns: Count
+    """Turns after which a user starts a new conversation."""
     shared_prefix: int = 0
+    """Tokens that begin every prompt of everybody (a system prompt)."""
     block_tokens: Tokens = 64
+    """Tokens of one block in which shared prefixes are told apart."""
 
     def __post_init__(self) -> None:
         refuse((self.shared_prefix < 0, f"shared_prefix must be 0 or more: {self.shared_prefix}"))
@@ -125,13 +128,21 @@ class ClosedLoop:
 
     kind: Literal["closed_loop"] = "closed_loop"
     users: Count
+    """How many ask at the same time."""
     requests: Count
+    """How many requests in all."""
     input: Lengths
+    """Prompt lengths in tokens; with ``conversation`` the new tokens of a turn."""
     output: Lengths
+    """Answer lengths, in tokens."""
     think: Seconds
+    """Mean time from an answer to the next question of the same user."""
     think_law: Literal["exponential", "fixed"] = "exponential"
+    """How think times are spread around their mean."""
     conversation: Conversation | None = None
+    """Turns that repeat what was said before; left out: prompts have nothing in common."""
     warmup: Seconds = 0.0
+    """Requests that arrive earlier are simulated, but not measured."""
 
     def build(self, seed: int, base_dir: Path) -> Workload:
         """Return the loop."""

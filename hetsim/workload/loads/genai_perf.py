@@ -23,9 +23,13 @@ class GenaiPerf:
 
     kind: Literal["genai_perf"] = "genai_perf"
     concurrency: Count
+    """Requests in flight at any time."""
     requests: Count
+    """How many requests in all."""
     input: Lengths
+    """Prompt lengths, in tokens."""
     output: Lengths
+    """Answer lengths, in tokens."""
 
     def build(self, seed: int, base_dir: Path) -> Workload:
         """Return the loop."""

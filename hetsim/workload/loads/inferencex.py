@@ -29,8 +29,11 @@ class InferenceX:
 
     kind: Literal["inferencex"] = "inferencex"
     concurrency: Count
+    """Requests in flight at any time."""
     input: Tokens
+    """Nominal prompt length, in tokens."""
     output: Tokens
+    """Nominal answer length, in tokens."""
     requests: Count | None = None
     """10 x concurrency, as the benchmark has it, unless stated."""
 

@@ -25,9 +25,13 @@ class MlperfServer:
 
     kind: Literal["mlperf_server"] = "mlperf_server"
     rate: RequestsPerSecond
+    """Mean arrivals per second."""
     requests: Count
+    """How many requests in all."""
     input: Lengths
+    """Prompt lengths, in tokens."""
     output: Lengths
+    """Answer lengths, in tokens."""
 
     def build(self, seed: int, base_dir: Path) -> Workload:
         """Return the table."""
@@ -45,8 +49,11 @@ class MlperfOffline:
 
     kind: Literal["mlperf_offline"] = "mlperf_offline"
     requests: Count
+    """How many requests in all."""
     input: Lengths
+    """Prompt lengths, in tokens."""
     output: Lengths
+    """Answer lengths, in tokens."""
 
     def build(self, seed: int, base_dir: Path) -> Workload:
         """Return the table."""

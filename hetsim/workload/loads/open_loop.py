@@ -44,15 +44,20 @@ def open_table(
 def _with_lengths(arrivals: Any, kind: str) -> Any:
     class Load(arrivals):  # type: ignore[misc]  # the base is known at run time only
         requests: Count
+        """How many requests in all."""
         input: Lengths
+        """Prompt lengths, in tokens."""
         output: Lengths
+        """Answer lengths, in tokens."""
         warmup: Seconds = 0.0
+        """Requests that arrive earlier are simulated, but not measured."""
 
         def build(self, seed: int, base_dir: Path) -> Workload:
             table = open_table(self, self.requests, (self.input, self.output), seed, base_dir)
             return Workload(kind, table=warm_up(table, self.warmup) if self.warmup else table)
 
     Load.__name__ = Load.__qualname__ = f"{arrivals.__name__}Load"
+    Load.written_as = "Load"  # where the lines under its fields are to be found
     Load.__doc__ = f"{arrivals.__doc__}\n\nWith lengths: a whole workload."
     return spec(kind=kind, family="workload")(Load)
 

@@ -41,9 +41,13 @@ class Regime:
 
     kind: Literal["regime"] = "regime"
     name: str
+    """A file of ``hardware_profiles/regimes``: balanced, prefill_heavy, decode_heavy, ..."""
     rate: RequestsPerSecond
+    """Mean arrivals per second."""
     requests: Count
+    """How many requests in all."""
     warmup: Seconds = 0.0
+    """Requests that arrive earlier are simulated, but not measured."""
 
     def build(self, seed: int, base_dir: Path) -> Workload:
         """Return the regime's workload with this rate and number of requests."""

@@ -52,15 +52,25 @@ class Sessions:
 
     kind: Literal["sessions"] = "sessions"
     rate: RequestsPerSecond
+    """Requests (turns, not sessions) per second in the long run."""
     requests: Count
+    """How many requests in all."""
     turns: Positive
+    """Mean turns of a session."""
     turns_law: Literal["geometric", "fixed"] = "geometric"
+    """How numbers of turns are spread around their mean."""
     gap: Seconds
+    """Mean time from one arrival of a session to its next."""
     input: Lengths
+    """New tokens of a turn."""
     output: Lengths
+    """Answer lengths, in tokens."""
     shared_prefix: int = 0
+    """Tokens that begin every prompt of everybody (a system prompt)."""
     block_tokens: Tokens = 64
+    """Tokens of one block in which shared prefixes are told apart."""
     warmup: Seconds = 0.0
+    """Requests that arrive earlier are simulated, but not measured."""
 
     def __post_init__(self) -> None:
         whole = self.turns_law == "geometric" or self.turns == int(self.turns)

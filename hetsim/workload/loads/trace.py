@@ -27,7 +27,9 @@ class Window:
     """A span of a trace, in trace time."""
 
     start: Seconds
+    """Time in the trace from which requests are taken."""
     end: Seconds
+    """Time in the trace before which they are taken."""
 
     def __post_init__(self) -> None:
         refuse((self.end <= self.start, f"end ({self.end:g} s) must come after start"))
@@ -45,15 +47,25 @@ class Trace:
 
     kind: Literal["trace"] = "trace"
     path: str
+    """A trace file or folder, relative to the scenario."""
     format: str | None = None
+    """What the file is written in; left out: recognised from the content."""
     time_unit: Literal["s", "ms", "us", "ns"] | None = None
+    """Unit of the time column of a generic file; left out: from its name."""
     columns: Mapping[Literal["arrival", "isl", "osl", "session", "hashes"], str] | None = None
+    """Names of the columns of a generic file, by what they hold; left out: from their names."""
     window: Window | None = None
+    """Take this span only; left out: all of it."""
     limit: Count | None = None
+    """Take the first so many requests; left out: all."""
     arrivals: Arrivals | None = None
+    """Arrivals in place of those of the file."""
     output: Lengths | None = None
+    """Answer lengths in place of those of the file."""
     rate_scale: Positive = 1.0
+    """How much faster than recorded the requests come."""
     warmup: Seconds = 0.0
+    """Requests that arrive earlier are simulated, but not measured."""
 
     def build(self, seed: int, base_dir: Path) -> Workload:
         """Return the replay.

@@ -30,11 +30,17 @@ class VllmBench:
 
     kind: Literal["vllm_bench"] = "vllm_bench"
     requests: Count
+    """How many requests in all."""
     input: Lengths
+    """Prompt lengths, in tokens."""
     output: Lengths
+    """Answer lengths, in tokens."""
     rate: RequestsPerSecond | None = None
+    """Mean arrivals per second; left out: all at once, or as ``max_concurrency`` lets them."""
     burstiness: Positive = 1.0
+    """Shape of the gamma distributed gaps; 1 is a Poisson process, below 1 bursty."""
     max_concurrency: Count | None = None
+    """Most requests in flight; left out: no limit."""
 
     def __post_init__(self) -> None:
         both = self.rate is not None and self.max_concurrency is not None

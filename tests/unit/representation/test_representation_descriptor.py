@@ -140,7 +140,7 @@ def test_a_device_with_the_other_bias_stores_the_other_bias() -> None:
     assert encoding_of("fp8_e4m3", ("bf16", "fp8_e4m3fnuz")).name == "e4m3fnuz"
     assert encoding_of("fp8_e4m3", ("fp8_e4m3", "fp8_e4m3fnuz")).name == "e4m3fn"
     with pytest.raises(ScenarioError, match="cannot store KV"):
-        encoding_of("fp32")
+        encoding_of("tf32")
 
 
 def test_every_fault_of_a_descriptor_is_named_at_once() -> None:

@@ -33,7 +33,7 @@ def test_lines_over_time_have_one_line_for_each_pool(result: Result) -> None:
         axes = draw(Figure().subplots())
         labels = [line.get_label() for line in axes.lines]
         assert labels == list(result.summary["stages"])
-        assert all(-1e-9 <= np.min(line.get_ydata()) for line in axes.lines)
+        assert all(np.min(line.get_ydata()) >= -1e-9 for line in axes.lines)
     assert len(result.plot.backlog(Figure().subplots()).lines) == 4
 
 

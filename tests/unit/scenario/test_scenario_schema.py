@@ -10,7 +10,7 @@ import pytest
 
 from hetsim.errors import ScenarioError
 from hetsim.scenario import Scenario, load_scenario, scenario_schema, starter
-from hetsim.scenario._schema import field_docs
+from hetsim.spec._schema import field_docs
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_inherited_fields_keep_their_docs() -> None:
 def test_without_source_there_are_no_docs(monkeypatch: Any) -> None:
     import inspect
 
-    from hetsim.scenario import _schema
+    from hetsim.spec import _schema
 
     def gone(_: Any) -> str:
         raise OSError("no source")
