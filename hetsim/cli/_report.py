@@ -19,7 +19,7 @@ def report(
     ],
     figures: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time
-        typer.Option(metavar="DIR", help="Draw the figures there as well, as SVG and PNG."),
+        typer.Option(metavar="DIR", help="Draw the figures there as well, as SVG, PNG and PDF."),
     ] = None,
 ) -> None:
     """Write DIR/report.html, one file that works offline."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -34,6 +35,9 @@ def sweep(
         Optional[str],  # noqa: UP045
         typer.Option(metavar="ADDRESS", help="Dask, tcp://host:8786, or Ray, ray://host:10001."),
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep DIR/report.html up to date meanwhile.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Screen and simulate a design space; resumes by itself."""
@@ -41,11 +45,16 @@ def sweep(
     from hetsim.sweep import sweep as run
 
     folder = out or f"{Path(file).stem}.sweep"
-    with _Bar("sweeping") as bar:
+    live = _live(folder) if watch else None
+    with live or nullcontext(), _Bar("sweeping") as bar:
         try:
-            result = run(file, out=folder, workers=workers, cluster=cluster, progress=bar)
+            result = run(
+                file, out=folder, workers=workers, cluster=cluster, progress=bar, watch=live
+            )
         except KeyboardInterrupt:
             _stopped(folder)
+    if live is not None:
+        live.finish(result)
     if json:
         print_json(result.summary())
     else:
@@ -53,6 +62,13 @@ def sweep(
     now = result.manifest["simulated_now"]
     print(f"{now} runs simulated in {result.manifest['wall_s']:.1f} s", file=sys.stderr)
     print(f"written to {folder}", file=sys.stderr)
+
+
+def _live(folder: str) -> Any:
+    from hetsim.report import Watch
+
+    print(f"open {Path(folder) / 'report.html'} to follow", file=sys.stderr)
+    return Watch(folder)
 
 
 def _stopped(folder: str) -> None:

@@ -10,7 +10,7 @@ from hetsim.units import format_seconds
 if TYPE_CHECKING:
     from hetsim.run import Result
 
-__all__ = ["GRADES", "OUTSIDE", "Answer", "run_answer"]
+__all__ = ["GRADES", "OUTSIDE", "UNMEASURED", "Answer", "run_answer"]
 
 GRADES: Mapping[str, str] = {
     "measured": "interpolated between measurements of this very device",
@@ -21,7 +21,7 @@ GRADES: Mapping[str, str] = {
 """What a calibration grade means, from the surest to the least sure."""
 
 
-_UNMEASURED = ("transferred", "datasheet")
+UNMEASURED = ("transferred", "datasheet")
 OUTSIDE = "Effects outside the model (other tenants, warm-up, software faults) are not in it."
 
 
@@ -30,8 +30,8 @@ class Answer(NamedTuple):
 
     verdict: str
     good: bool | None
-    points: list[tuple[str, str]]
-    """(question, answer), in the order of reading."""
+    points: list[tuple[str, str | list[str]]]
+    """(question, answer or answers), in the order of reading."""
     unknown: list[str]
     """What the reader must not take for known."""
 
@@ -40,7 +40,7 @@ def run_answer(result: Result) -> Answer:
     """Return what a reader who stops after the first screen should take away."""
     summary = result.summary
     good = _good(summary)
-    points = [
+    points: list[tuple[str, str | list[str]]] = [
         ("Does the SLO hold?", _slo(summary)),
         ("What does it cost?", _cost(summary)),
         ("What binds?", _binds(summary)),
@@ -65,7 +65,7 @@ def _verdict(summary: Mapping[str, Any], good: bool | None) -> str:
         return "The SLO held in this run, but the backlog grew: overloaded, or too short to tell."
     if summary["unstable"]:
         return "The SLO does not hold: requests arrive faster than they leave."
-    if good and summary["calibration_grade"] in _UNMEASURED:
+    if good and summary["calibration_grade"] in UNMEASURED:
         return "The SLO holds, by estimate: not every device was measured."
     return "The SLO holds." if good else "The SLO does not hold."
 
@@ -134,6 +134,6 @@ def _unknown(summary: Mapping[str, Any]) -> Iterator[str]:
         yield f"{summary['ok_corrupt']} requests finished with corrupt KV: their answers are wrong."
     if summary["leak_page_s"]:
         yield "KV blocks were held longer than needed; see the notes on ownership."
-    if summary["calibration_grade"] in _UNMEASURED:
+    if summary["calibration_grade"] in UNMEASURED:
         yield "No measurement of at least one device went into step times: treat them as estimates."
     yield OUTSIDE

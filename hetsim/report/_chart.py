@@ -1,4 +1,4 @@
-"""What a figure is: numbers in one of four shapes, the table beside it, a sentence that reads it.
+"""What a figure is: numbers in one of a few shapes, the table beside it, a sentence that reads it.
 
 A function of a result makes a ``Figure``; two drawers (screen, paper) know the shapes and nothing
 of results. Tests look at the numbers, never at pixels.
@@ -16,10 +16,15 @@ __all__ = [
     "Array",
     "Bars",
     "Chart",
+    "Edge",
     "Figure",
+    "Graph",
+    "Grid",
     "Group",
     "Line",
     "Lines",
+    "Parallel",
+    "ParallelAxis",
     "Points",
     "Span",
     "Spans",
@@ -68,6 +73,8 @@ class Bars(NamedTuple):
     parts: dict[str, list[float]]
     limit: tuple[float, str] | None = None
     share: bool = False
+    grouped: bool = False
+    """Whether the parts stand beside each other rather than follow one another."""
 
 
 class Span(NamedTuple):
@@ -105,9 +112,62 @@ class Points(NamedTuple):
     y_label: str
     groups: list[Group]
     log: bool = False
+    limit: tuple[float, str] | None = None
 
 
-Chart: TypeAlias = Lines | Bars | Spans | Points
+class Grid(NamedTuple):
+    """A heat map: a value and a text for every cell, rows from top to bottom."""
+
+    x_label: str
+    y_label: str
+    columns: list[str]
+    rows: list[str]
+    values: Array
+    """``[rows, columns]``; NaN is an empty cell."""
+    text: list[list[str]]
+    scale: str
+    """What the colour stands for."""
+    share: bool = False
+    span: tuple[float, float] | None = None
+    """Values of the two ends of the colours; left out: the least and the largest."""
+
+
+class Edge(NamedTuple):
+    """A tie between two nodes; equal kinds are drawn alike."""
+
+    start: str
+    end: str
+    kind: str
+    text: str
+
+
+class Graph(NamedTuple):
+    """Nodes on a circle and the ties between them."""
+
+    nodes: list[str]
+    edges: list[Edge]
+    kinds: tuple[str, ...]
+    """Kinds of edges, the strongest first."""
+    x_label: str = ""
+
+
+class ParallelAxis(NamedTuple):
+    """One upright axis; ticks are places from 0 (bottom) to 1 and their texts."""
+
+    name: str
+    ticks: list[tuple[float, str]]
+
+
+class Parallel(NamedTuple):
+    """Parallel coordinates: a line for every design across all axes."""
+
+    axes: list[ParallelAxis]
+    groups: dict[str, Array]
+    """Places from 0 to 1, ``[lines, axes]``, by the name of the group; the last is drawn on top."""
+    x_label: str = ""
+
+
+Chart: TypeAlias = Lines | Bars | Spans | Points | Grid | Graph | Parallel
 
 
 class Figure(NamedTuple):

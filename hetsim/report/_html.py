@@ -26,6 +26,7 @@ def render(page: dict[str, Any]) -> str:
             label=_label,
             style=(_FOLDER / "report.css").read_text(encoding="utf-8"),
             script=(_FOLDER / "report.js").read_text(encoding="utf-8"),
+            explore_script=(_FOLDER / "explore.js").read_text(encoding="utf-8"),
             plotly=_plotly_js(),
         )
     )

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from hetsim.report._chart import Array, Bars, Chart, Lines, Points, Spans
+from hetsim.report._chart import Array, Bars, Chart, Graph, Grid, Lines, Parallel, Points, Spans
+from hetsim.report._ring import ring
 
-__all__ = ["COLORS", "plotly_spec"]
+__all__ = ["COLORS", "LIMIT", "TIES", "plotly_spec"]
 
 COLORS = (
     "#3b7dd8", "#d9762b", "#2a9d6f", "#d1495b", "#8e6fd0", "#a0793d", "#c2599f", "#7f8790",
@@ -22,17 +23,21 @@ COLORS = (
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
 SYMBOLS = ("circle", "diamond", "square", "cross", "triangle-up")
 LIMIT = "#d1495b"
+_SHADES = [[0.0, "#e6eef8"], [0.5, "#6ba0e0"], [1.0, "#123f7d"]]
 _CROWD = 200
+TIES = (COLORS[3], COLORS[1])
+"""Colours of the ties of a graph, the strongest first."""
 """From so many points on they are drawn translucent, so that density shows."""
 
 
 def plotly_spec(chart: Chart) -> dict[str, Any]:
     """Return ``data`` and ``layout`` for ``Plotly.newPlot``."""
-    if isinstance(chart, Lines):
-        return _lines(chart)
-    if isinstance(chart, Bars):
-        return _bars(chart)
-    return _spans(chart) if isinstance(chart, Spans) else _points(chart)
+    make: Any = {
+        Lines: _lines, Bars: _bars, Spans: _spans, Points: _points, Grid: _grid, Graph: _graph,
+        Parallel: _parallel,
+    }[type(chart)]  # fmt: skip
+    spec: dict[str, Any] = make(chart)
+    return spec
 
 
 def _numbers(values: Array | Sequence[float]) -> list[float | None]:
@@ -100,14 +105,15 @@ def _bars(chart: Bars) -> dict[str, Any]:
         }
         for i, (part, values) in enumerate(chart.parts.items())
     ]  # fmt: skip
-    x: dict[str, Any] = {"rangemode": "tozero"}
+    x: dict[str, Any] = {"rangemode": "tozero", "zeroline": chart.grouped}
     if chart.share:
         x["tickformat"] = ".0%"
     layout = _layout(
         chart.x_label, "", xaxis=x, yaxis={"autorange": "reversed"}, **_limit(chart.limit)
     )
     layout |= {
-        "barmode": "stack", "showlegend": len(data) > 1, "height": 130 + 46 * len(names),
+        "barmode": "group" if chart.grouped else "stack", "showlegend": len(data) > 1,
+        "height": 130 + 46 * len(names),
     }  # fmt: skip
     return {"data": data, "layout": layout}
 
@@ -148,6 +154,103 @@ def _points(chart: Points) -> dict[str, Any]:
         for i, group in enumerate(chart.groups)
     ]  # fmt: skip
     axis = {"type": "log"} if chart.log else {}
-    layout = _layout(chart.x_label, chart.y_label, xaxis=axis, yaxis=axis)
-    layout["showlegend"] = len(data) > 1
+    limit = _limit(chart.limit)
+    layout = _layout(chart.x_label, chart.y_label, xaxis=axis, yaxis=axis, **limit)
+    layout["showlegend"] = len(data) > 1 or any(group.joined for group in chart.groups)
+    return {"data": data, "layout": layout}
+
+
+def _grid(chart: Grid) -> dict[str, Any]:
+    bar: dict[str, Any] = {"title": {"text": escape(chart.scale), "side": "right"}, "thickness": 12}
+    if chart.share:
+        bar["tickformat"] = ".0%"
+    data = [
+        {
+            "type": "heatmap", "x": [escape(name) for name in chart.columns],
+            "y": [escape(name) for name in chart.rows],
+            "z": [_numbers(row) for row in chart.values],
+            "text": [[escape(cell) for cell in row] for row in chart.text],
+            "texttemplate": "%{text}", "hovertemplate": "%{y}, %{x}: %{text}",
+            "hoverlabel": {"namelength": 0},
+            "colorscale": _SHADES, "colorbar": bar, "xgap": 2, "ygap": 2, "hoverongaps": False,
+        }
+    ]  # fmt: skip
+    if chart.span is not None:
+        data[0] |= {"zmin": chart.span[0], "zmax": chart.span[1]}
+    # Names that look like numbers are names all the same.
+    x = {"type": "category", "showgrid": False}
+    y = {**x, "autorange": "reversed"}
+    layout = _layout(chart.x_label, chart.y_label, xaxis=x, yaxis=y)
+    return {"data": data, "layout": {**layout, "height": max(300, 150 + 42 * len(chart.rows))}}
+
+
+def _graph(chart: Graph) -> dict[str, Any]:
+    place = ring(chart.nodes)
+    seen = {edge.kind for edge in chart.edges}
+    data: list[dict[str, Any]] = []
+    for i, kind in enumerate(chart.kinds):
+        if kind not in seen:
+            continue
+        xs: list[float | None] = []
+        ys: list[float | None] = []
+        for edge in (edge for edge in chart.edges if edge.kind == kind):
+            (x0, y0), (x1, y1) = place[edge.start], place[edge.end]
+            xs += [x0, x1, None]
+            ys += [y0, y1, None]
+        data.append(
+            {
+                "type": "scatter", "mode": "lines", "name": escape(kind), "x": xs, "y": ys,
+                "line": {"width": max(2, 5 - 2 * i), "dash": DASHES[i], "color": TIES[i % 2]},
+                "hoverinfo": "skip",
+            }
+        )  # fmt: skip
+    data += [_nodes(chart, place), _ties(chart, place)]
+    hidden = {"visible": False, "range": [-1.7, 1.7]}
+    layout = _layout("", "", xaxis=hidden, yaxis={"visible": False, "range": [-1.35, 1.35]})
+    return {"data": data, "layout": {**layout, "showlegend": bool(seen)}}
+
+
+def _nodes(chart: Graph, place: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    at = [place[name] for name in chart.nodes]
+    return {
+        "type": "scatter", "mode": "markers+text", "showlegend": False, "cliponaxis": False,
+        "x": [x for x, _ in at], "y": [y for _, y in at],
+        "text": [escape(name) for name in chart.nodes], "hoverinfo": "text",
+        "textposition": ["bottom center" if y < -0.1 else "top center" for _, y in at],
+        "marker": {"size": 16, "color": COLORS[0]},
+    }  # fmt: skip
+
+
+def _ties(chart: Graph, place: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    """Return unseen points in the middle of the ties, which carry their texts."""
+    middle = [
+        tuple((a + b) / 2 for a, b in zip(place[edge.start], place[edge.end], strict=True))
+        for edge in chart.edges
+    ]
+    return {
+        "type": "scatter", "mode": "markers", "showlegend": False, "opacity": 0.0,
+        "x": [at[0] for at in middle], "y": [at[1] for at in middle],
+        "hovertext": [escape(edge.text) for edge in chart.edges], "hoverinfo": "text",
+        "marker": {"size": 14},
+    }  # fmt: skip
+
+
+def _parallel(chart: Parallel) -> dict[str, Any]:
+    data = []
+    for i, (name, places) in enumerate(chart.groups.items()):
+        xs, ys = [], []
+        for line in places:
+            xs += [*range(len(chart.axes)), None]
+            ys += [*_numbers(line), None]
+        data.append(
+            {
+                "type": "scatter", "mode": "lines", "name": escape(name), "x": xs, "y": ys,
+                "line": {"width": 1.5, "color": COLORS[i % len(COLORS)]}, "opacity": 0.6,
+                "hoverinfo": "skip",
+            }
+        )  # fmt: skip
+    ticks = [{"x": i, "y": at, "text": escape(text), "showarrow": False, "xanchor": "left"}
+             for i, axis in enumerate(chart.axes) for at, text in axis.ticks]  # fmt: skip
+    x = {"tickvals": [*range(len(chart.axes))], "ticktext": [escape(a.name) for a in chart.axes]}
+    layout = _layout("", "", xaxis=x, yaxis={"visible": False}, annotations=ticks)
     return {"data": data, "layout": layout}

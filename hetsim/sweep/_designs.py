@@ -12,7 +12,7 @@ import numpy.typing as npt
 from hetsim.errors import Problem, nearest
 from hetsim.sweep._types import MAX_POINTS, Fractional, FullFactorial, Listed
 
-__all__ = ["design_points", "design_problems", "factors_of"]
+__all__ = ["core_points", "design_points", "design_problems", "factors_of"]
 
 Points = npt.NDArray[np.int32]
 
@@ -92,12 +92,20 @@ def _listed_problems(design: Listed, labels: Any) -> list[Problem]:
     return problems
 
 
-def design_points(design: Any, shape: Sequence[int], labels: Any) -> Points:
-    """Return the points of a design without problems, in a fixed order, none twice."""
+def design_points(
+    design: Any, shape: Sequence[int], labels: Any, decisions: Sequence[int] = ()
+) -> Points:
+    """Return the points of a design without problems, in a fixed order, none twice.
+
+    ``decisions`` are the numbers of the axes that are not conditions.
+    """
     if isinstance(design, FullFactorial):
         return _grid(np.arange(prod(shape)), shape)
     if isinstance(design, Fractional):
-        return _fraction(design.fraction, shape)
+        fraction = _fraction(design.fraction, shape)
+        if not design.near_base:
+            return fraction
+        return _unique(np.concatenate([fraction, _near(design.near_base, shape, decisions)]))
     if isinstance(design, Listed):
         rows = [
             [known.index(str(point[name])) for name, known in labels.items()]
@@ -129,6 +137,21 @@ def _fraction(fraction: int, shape: Sequence[int]) -> Points:
         )
         keep &= np.asarray(total) % prime == 0
     return points[keep]
+
+
+def _near(most: int, shape: Sequence[int], decisions: Sequence[int]) -> Points:
+    """Return the points that leave the first level in at most ``most`` of the ``decisions``."""
+    points = _grid(np.arange(prod(shape)), shape)
+    moved = (points[:, list(decisions)] > 0).sum(axis=1)
+    near: Points = points[moved <= most]
+    return near
+
+
+def core_points(design: Any, shape: Sequence[int], points: int) -> int:
+    """Return how many of a design's points, from the first on, use all pairs of levels evenly."""
+    if isinstance(design, Fractional):
+        return prod(shape) // design.fraction
+    return points
 
 
 def _weights(axes: int, prime: int, power: int) -> list[int]:

@@ -37,7 +37,7 @@ def handoff_of(scenario: Scenario | None, first: Side, apart: bool, base_dir: Pa
     """Return what the boundary of a scenario does behind the pool ``first``."""
     if scenario is None:
         return _UNKNOWN
-    calm = scenario.horizon is None and not scenario.faults
+    calm = scenario.horizon is None and not scenario.faults and scenario.placement is None
     boundary = scenario.boundary
     if not apart:
         return Handoff(always_ends=calm, wire_ratio=1.0, crosses=False)
@@ -47,9 +47,13 @@ def handoff_of(scenario: Scenario | None, first: Side, apart: bool, base_dir: Pa
         runtime = runtime_of(first.runtime, base_dir)
         kind = boundary.ownership or (runtime.protocol.kind if runtime.protocol else None)
         return Handoff(
-            always_ends=calm and not _may_fail(runtime, boundary),
+            # A store between the pools may be too small for a request.
+            always_ends=calm
+            and boundary.transit is None
+            and kind not in _STORES
+            and not _may_fail(runtime, boundary),
             wire_ratio=_wire_ratio(boundary.wire, first.kv_format),
-            crosses=kind is not None and kind not in _STORES,
+            crosses=kind is not None and kind not in _STORES and scenario.placement is None,
         )
     except HetsimError:
         return _UNKNOWN

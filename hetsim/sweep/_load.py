@@ -163,9 +163,10 @@ class _Reader:
             self.problems += design_problems(spec.design, shape, labels)
         if base is None or self.problems:
             return None
+        decisions = [number for number, axis in enumerate(axes) if not axis.condition]
         points = np.zeros((0, len(axes)), dtype=np.int32)
         if enumerate_points:
-            points = design_points(spec.design, shape, labels)
+            points = design_points(spec.design, shape, labels, decisions)
         return LoadedSweep(spec, base, tuple(axes), points, self.data)
 
     def _spec(self) -> SweepSpec | None:

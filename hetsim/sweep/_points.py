@@ -24,6 +24,8 @@ __all__ = ["Task", "content_hash", "flatten", "run_task", "task_of"]
 
 _WORDS = ("name", "description", "limits")
 """What a scenario says that changes no result."""
+_MEASURES = {"capacity": "capacity 2"}
+"""How a point is measured, by the version of the way: another way is another result."""
 _LEFT_OUT = ("wall_s", "assumptions", "notes", "name", "capacity", "seed")
 
 
@@ -37,7 +39,12 @@ def content_hash(loaded: Loaded, measure: str = "run") -> str:
     for word in _WORDS:
         del data[word]
     files = {path: _digest(loaded.base_dir / path) for path in _paths(data)}
-    whole = [MODEL_VERSION, measure, data, {k: v for k, v in files.items() if v}]
+    whole = [
+        MODEL_VERSION,
+        _MEASURES.get(measure, measure),
+        data,
+        {k: v for k, v in files.items() if v},
+    ]
     text = json.dumps(whole, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -119,18 +126,16 @@ def _line(error: BaseException) -> str:
 
 
 def _measured(loaded: Loaded, measure: str) -> dict[str, Any]:
-    from hetsim.run import find_capacity, run_loaded
+    from hetsim.run import run_loaded, sustainable_rate
     from hetsim.scenario import accelerator_of
     from hetsim.sweep._sides import calibration_of
 
     scenario = loaded.scenario
+    names = {accelerator_of(p.accelerator, loaded.base_dir).name for p in scenario.pools.values()}
+    calibrations = {name: calibration_of(name) for name in sorted(names) if _shipped(name)}
     if measure == "capacity":
-        row = flatten(find_capacity(loaded))
+        row = flatten(sustainable_rate(loaded, calibrations=calibrations))
     else:
-        names = {
-            accelerator_of(p.accelerator, loaded.base_dir).name for p in scenario.pools.values()
-        }
-        calibrations = {name: calibration_of(name) for name in sorted(names) if _shipped(name)}
         row = flatten(run_loaded(loaded, calibrations=calibrations).summary)
     prices = [pool_power(scenario, name, loaded.base_dir).usd_per_h for name in scenario.pools]
     known = [price for price in prices if price is not None]

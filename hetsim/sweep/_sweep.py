@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from hetsim._version import MODEL_VERSION, __version__
 from hetsim.errors import HetsimError, Problem, ScenarioError
 from hetsim.scenario import Loaded, resolve
+from hetsim.sweep._designs import core_points
 from hetsim.sweep._journal import Journal
 from hetsim.sweep._limits import excluded
 from hetsim.sweep._load import LoadedSweep, load_sweep
@@ -30,6 +31,8 @@ __all__ = ["Progress", "make_folder", "sweep"]
 
 Progress = Callable[[int, int, str], None]
 """Told the finished runs, all that may come, and the best so far."""
+Watch = Callable[[int, int, Callable[[], SweepResult]], None]
+"""Told the same numbers, and how to get the result so far: its other points are ``waiting``."""
 
 _OURS = ("journal.jsonl", "lock", "points.parquet")
 
@@ -41,10 +44,12 @@ def sweep(
     workers: int | None = None,
     cluster: str | None = None,
     progress: Progress | None = None,
+    watch: Watch | None = None,
 ) -> SweepResult:
     """Run a sweep and return its points; with ``out``, keep them there and resume what lies there.
 
-    ``workers`` processes (left out: one per usable core), or the Dask scheduler at ``cluster``.
+    ``workers`` processes (left out: one per usable core), or the Dask scheduler
+    (``tcp://...``) or Ray cluster (``ray://...``) at ``cluster``.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def sweep(
         store = _Store(Path(out) if out is not None else None, stack)
         pool = Workers(count, cluster)
         stack.callback(pool.close)
-        return _Run(loaded, store, pool, progress).run()
+        return _Run(loaded, store, pool, progress, watch).run()
 
 
 class _Store:
@@ -104,12 +109,19 @@ class _Run:
     """One run of a sweep: bounds, rounds, rows."""
 
     def __init__(
-        self, loaded: LoadedSweep, store: _Store, pool: Workers, progress: Progress | None
+        self,
+        loaded: LoadedSweep,
+        store: _Store,
+        pool: Workers,
+        progress: Progress | None,
+        watch: Watch | None = None,
     ) -> None:
         self.sweep = loaded
         self.store = store
         self.pool = pool
         self.progress = progress
+        self.watch = watch
+        self.partial: Callable[[], SweepResult] | None = None
         self.hashes: dict[tuple[int, int], str] = {}
         self.scenarios: dict[str, str] = {}
         self.started = time.perf_counter()
@@ -130,6 +142,7 @@ class _Run:
         rows = np.setdiff1d(np.arange(len(sweep.points)), np.array(sorted(out), dtype=np.int64))
         self.settled = len(out)
         contest = self.contest = Contest(sweep, bounds)
+        self.partial = lambda: self._partial(reasons, broken, tables, bounds)
         done, screened = play(contest, bounds, rows, self._simulate)
         made = self._rows(reasons, broken, done, set(screened))
         self._offer(made, tables)
@@ -183,9 +196,28 @@ class _Run:
 
     def _tell(self, more: int) -> None:
         self.finished += more
+        total = (len(self.sweep.points) - self.settled) * len(self.sweep.seeds)
         if self.progress is not None:
-            total = (len(self.sweep.points) - self.settled) * len(self.sweep.seeds)
             self.progress(self.finished, total, self.best[1] if self.best else "")
+        if self.watch is not None and self.partial is not None:
+            self.watch(self.finished, total, self.partial)
+
+    def _partial(
+        self, reasons: dict[int, str], broken: dict[int, str], tables: Tables, bounds: Any
+    ) -> SweepResult:
+        """Return the points that are finished with every seed; the others are waiting."""
+        rows, seeds = self.store.rows, range(len(self.sweep.seeds))
+        done = {}
+        for point in dict.fromkeys(point for point, _ in self.hashes):
+            keys = [self.hashes.get((point, number)) for number in seeds]
+            if all(key in rows for key in keys):
+                done[point] = [rows[str(key)] for key in keys]
+        settled = {*done, *reasons, *broken}
+        left = set(range(len(self.sweep.points))) - settled
+        made = self._rows(reasons, broken, done, set(), left)
+        self._offer(made, tables)
+        table = points_table(self.sweep, made, bounds)
+        return SweepResult(table, self._manifest(), self.store.folder)
 
     def _note(self, point: int, row: dict[str, Any]) -> None:
         """Remember the best row so far, for people who watch."""
@@ -204,6 +236,7 @@ class _Run:
         broken: dict[int, str],
         done: dict[int, list[dict[str, Any]]],
         screened: set[int],
+        waiting: Container[int] = (),
     ) -> list[list[dict[str, Any]]]:
         seeds = range(len(self.sweep.seeds))
         made = []
@@ -212,6 +245,8 @@ class _Run:
                 rows = [self._final(row, point, n) for n, row in enumerate(done[point])]
             elif point in screened:
                 rows = [{"status": "screened", "reason": _SCREENED} for _ in seeds]
+            elif point in waiting:
+                rows = [{"status": "waiting", "reason": ""} for _ in seeds]
             elif point in reasons:
                 rows = [{"status": "excluded", "reason": reasons[point]} for _ in seeds]
             else:
@@ -261,6 +296,12 @@ class _Run:
             "model_version": MODEL_VERSION,
             "axes": {a.name: "condition" if a.condition else "decision" for a in self.sweep.axes},
             "seeds": list(self.sweep.seeds),
+            "design": {
+                "kind": spec.design.kind,
+                "core_points": core_points(
+                    spec.design, [len(a.levels) for a in self.sweep.axes], len(self.sweep.points)
+                ),
+            },
             "response": {
                 "metric": spec.response.metric,
                 "sense": spec.response.sense,

@@ -96,7 +96,7 @@ class Tables:
     def _place_sides(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         """Return the numbers of the first and the last pool of every point."""
         order = pools_in_order(self.sweep.base.scenario) or ()
-        shared = ("model", "network", "prices", "pools")
+        shared = ("model", "network", "prices", "pools", "placement")
         moves = any(_touches(axis, ("pools",)) for axis in self.sweep.axes)
         placed = []
         for position in (0, -1):
@@ -110,7 +110,8 @@ class Tables:
         """Return the number of the side that a point has at one end."""
         scenario = self._scenario(self.points[row])
         order = pools_in_order(scenario) if scenario is not None else None
-        if scenario is None or order is None:
+        if scenario is None or order is None or scenario.placement is not None:
+            # Where the decode pool computes prompts, neither pool bounds them.
             return self._enter(_UNKNOWN)
         demand = self._demands[self.cond[row]][0]
         try:
@@ -129,7 +130,7 @@ class Tables:
 
     def _boundaries(self) -> None:
         """Note for each pair of a first pool and a boundary what its hand-off may do."""
-        rows, back = self._keys(("boundary", "faults", "horizon"))
+        rows, back = self._keys(("boundary", "faults", "recovery", "placement", "horizon"))
         scenarios = [self._scenario(self.points[row]) for row in rows]
         kinds = len(rows)
         apart = self.first != self.last

@@ -11,6 +11,7 @@ from hetsim.spec import spec
 if TYPE_CHECKING:
     Count: TypeAlias = int
     Fraction: TypeAlias = int
+    Near: TypeAlias = int
     Interval: TypeAlias = float
     Round: TypeAlias = int
     Samples: TypeAlias = int
@@ -24,6 +25,7 @@ else:
 
     Count = whole(at_least=0, at_most=10**6)
     Fraction = whole(at_least=2, at_most=10**6)
+    Near = whole(at_least=0, at_most=4)
     Interval = real(above=0.0, at_most=0.999)
     Samples = whole(at_least=1, at_most=2_000_000)
     Round = whole(at_least=1, at_most=4096)
@@ -52,6 +54,7 @@ class Axis:
     """One thing that varies: a path with its levels, or named groups of settings."""
 
     name: str
+    """What tables and reports call it."""
     path: str | None = None
     """Dotted path into the scenario, such as ``pools.prefill.accelerator``."""
     paths: tuple[str, ...] = ()
@@ -79,6 +82,9 @@ class Fractional:
     kind: Literal["fractional"] = "fractional"
     fraction: Fraction
     """One of so many combinations: a product of primes that divide numbers of levels."""
+    near_base: Near = 0
+    """Adds the points that differ from the first levels in at most so many decisions, within every
+    combination of conditions."""
 
 
 @spec(kind="latin_hypercube", family="design")
@@ -87,7 +93,9 @@ class LatinHypercube:
 
     kind: Literal["latin_hypercube"] = "latin_hypercube"
     samples: Samples
+    """How many points."""
     seed: Seed = 0
+    """Which points."""
 
 
 @spec(kind="sobol", family="design")
@@ -96,7 +104,9 @@ class Sobol:
 
     kind: Literal["sobol"] = "sobol"
     samples: Samples
+    """How many points; a power of two fills the space evenly."""
     seed: Seed = 0
+    """Which points."""
 
 
 @spec(kind="list", family="design")
@@ -105,6 +115,7 @@ class Listed:
 
     kind: Literal["list"] = "list"
     points: tuple[Mapping[str, Any], ...]
+    """The points, each a mapping from the name of every axis to the label of a level."""
 
 
 if TYPE_CHECKING:
@@ -126,7 +137,9 @@ class Constraints:
     power: Watts | None = None
     """All pools together at full load; a point whose power is unknown is excluded."""
     accelerators_at_least: Count | None = None
+    """All pools together; left out: no limit."""
     accelerators_at_most: Count | None = None
+    """All pools together; left out: no limit."""
     must_fit: bool = False
     """Exclude points whose model does not fit, rather than list them as infeasible."""
     legal_representation: bool = False
@@ -138,6 +151,7 @@ class Replications:
     """Every point is run with each seed; equal seeds see equal requests (common random numbers)."""
 
     seeds: tuple[Seed, ...]
+    """The seeds; every figure of a point is the mean over them."""
 
 
 @spec
@@ -164,6 +178,7 @@ class Screen:
         "power_w",
         "ttft_s.p99",
     )
+    """What the front is drawn over: figures of the summary."""
     round: Round = 16
     """Points that are simulated before the incumbents change."""
     calibration_interval: Interval | None = None
@@ -177,14 +192,20 @@ class SweepSpec:
     """A base scenario, what varies, and how the points are chosen."""
 
     name: str
+    """Stands in reports."""
     description: str = ""
     """One or two sentences for people."""
     base: str | Mapping[str, Any]
     """A scenario file (relative to this file), a shipped name, or a scenario written here."""
     axes: tuple[Axis, ...]
+    """What varies."""
     design: Design = FullFactorial()
+    """Which combinations of levels become points; left out: all."""
     constraints: Constraints = Constraints()
+    """What a point must respect."""
     replications: Replications | None = None
     """Left out: the base scenario's seed."""
     response: Response = Response()
+    """What points are judged by."""
     screen: Screen = Screen()
+    """What may be left out."""

@@ -9,7 +9,20 @@ import pytest
 
 import hetsim
 from hetsim.report import report_figures
-from hetsim.report._chart import Bars, Group, Line, Lines, Points, Span, Spans
+from hetsim.report._chart import (
+    Bars,
+    Edge,
+    Graph,
+    Grid,
+    Group,
+    Line,
+    Lines,
+    Parallel,
+    ParallelAxis,
+    Points,
+    Span,
+    Spans,
+)
 from hetsim.report._ownership import (
     SAMPLE,
     _most,
@@ -158,6 +171,7 @@ def test_a_run_in_which_nothing_happened_has_a_report(tmp_path: Path) -> None:
 
 
 ONE = np.array([0.0, 1.0])
+GAP = np.array([[0.3, np.nan]])
 
 
 @pytest.mark.parametrize(
@@ -166,7 +180,11 @@ ONE = np.array([0.0, 1.0])
         Lines("x", "y", [Line("<b>", ONE, ONE)], limit=(0.5, "<i>"), share=True, x_end=1.0),
         Bars("x", ["<b>"], {"<i>": [0.3]}, limit=(1.0, "limit"), share=True),
         Spans("x", ["<b>"], [Span("<b>", 0.0, 2.0, "<i>", "<u>")]),
+        Bars("x", ["<b>"], {"<i>": [0.3], "b": [-0.3]}, grouped=True),
         Points("x", "y", [Group("<b>", ONE, ONE, ["<i>", "<u>"], joined=True)], log=True),
+        Grid("x", "y", ["<b>"], ["<i>"], GAP, [["<u>", ""]], "<b>", share=True, span=(0.0, 1.0)),
+        Graph(["<b>", "<i>"], [Edge("<b>", "<i>", "<u>", "<b>")], ("<u>", "other")),
+        Parallel([ParallelAxis("<b>", [(0.0, "<i>")])] * 2, {"<u>": np.array([ONE, ONE])}),
     ],
     ids=lambda chart: type(chart).__name__,
 )
@@ -180,6 +198,24 @@ def test_specifications_are_what_plotly_accepts_and_escaped(chart: Any) -> None:
     text = json.dumps(spec, allow_nan=False)
     assert "<" not in text
     assert "&lt;" in text
+
+
+def test_paper_knows_every_shape(tmp_path: Path) -> None:
+    from hetsim.report._chart import Figure, Table
+    from hetsim.report._print import draw_figures
+
+    charts = [
+        Bars("x", ["a"], {"b": [0.3], "c": [0.1]}, grouped=True),
+        Grid("x", "y", ["a", "b"], ["c"], GAP, [["u", ""]], "z"),
+        Graph(["a", "b"], [Edge("a", "b", "tie", "")], ("tie",)),
+        Parallel([ParallelAxis("a", [(0.0, "low")])] * 2, {"g": np.array([ONE, ONE])}),
+    ]
+    figures = [Figure(f"f{n}", "$t$", "", c, Table((), [])) for n, c in enumerate(charts)]
+    paths = draw_figures(figures, tmp_path)
+    assert {path.suffix for path in paths} == {".svg", ".png", ".pdf"}
+    assert len(paths) == 12 and all(path.stat().st_size > 2000 for path in paths)
+    again = {path.name: path.read_bytes() for path in paths}
+    assert {p.name: p.read_bytes() for p in draw_figures(figures, tmp_path)} == again
 
 
 def test_a_missing_number_is_a_gap() -> None:

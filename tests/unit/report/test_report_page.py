@@ -45,7 +45,7 @@ def page(html: str) -> Page:
 def test_a_hostile_name_is_text(page: Page, html: str) -> None:
     assert HOSTILE not in html
     assert HOSTILE in page.text
-    assert sum(tag == "script" for tag, _ in page.tags) == 3
+    assert sum(tag == "script" for tag, _ in page.tags) == 4
 
 
 def test_nothing_is_fetched(page: Page) -> None:
@@ -125,5 +125,5 @@ def test_the_command_draws_every_figure_for_print(
     assert capsys.readouterr().out.strip() == str(run_folder / "report.html")
     keys = [figure.key for figure in report_figures(run_folder) if figure.chart is not None]
     names = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert names == sorted(f"{key}.{suffix}" for key in keys for suffix in ("svg", "png"))
+    assert names == sorted(f"{key}.{suffix}" for key in keys for suffix in ("svg", "png", "pdf"))
     assert all((tmp_path / "figures" / name).stat().st_size > 2000 for name in names)
