@@ -9,19 +9,31 @@ function with ``@app.command()`` in its file, imported below in the order of the
 from hetsim.cli import (  # noqa: I001 - the order of the help
     _run,
     _sweep,
+    _decisions,
     _report,
+    _compare,
     _inspect,
     _trace,
     _profiles,
     _validate,
     _calibrate,
+    _leave_out,
+    _measure,
+    _links,
+    _loop,
     _new,
 )
 from hetsim.cli._app import app, invoke, main
 
 __all__ = [
     "_calibrate",
+    "_compare",
+    "_decisions",
     "_inspect",
+    "_leave_out",
+    "_links",
+    "_loop",
+    "_measure",
     "_new",
     "_profiles",
     "_report",

@@ -10,7 +10,7 @@ import typer
 from hetsim.cli._app import app
 from hetsim.cli._options import Json
 
-__all__ = ["calibrate"]
+__all__ = ["calibrate", "table_roots"]
 
 calibrate = typer.Typer(
     help="Fit and show the efficiencies of devices.", no_args_is_help=True, rich_markup_mode=None
@@ -45,7 +45,7 @@ def import_(
     from hetsim.calibrate import import_tables
     from hetsim.cli._progress import note
 
-    roots = _roots(root or [])
+    roots = table_roots(root or [])
     report = import_tables(
         adapters or ["aiconfigurator"],
         out=Path(out),
@@ -58,7 +58,8 @@ def import_(
     note(f"{len(report.fits)} devices fitted; errors stand in {Path(out) / 'KERNELS.md'}")
 
 
-def _roots(pairs: list[str]) -> dict[str, Any]:
+def table_roots(pairs: list[str]) -> dict[str, Any]:
+    """Return the folders of adapters from words such as ``vidur=/data/vidur``."""
     from pathlib import Path
 
     from hetsim.errors import Problem, ScenarioError

@@ -80,6 +80,8 @@ def test_every_accelerator_is_plausible(name: str) -> None:
         assert peaks["bf16"] == peaks["fp16"]
     if device.memory_bytes_per_s is not None:
         low = 0.3e12 if "HBM" in device.memory_kind else 0.06e12
+        if device.memory_kind == "measured":
+            low = 0.005e12  # some threads of a CPU
         assert low <= device.memory_bytes_per_s <= 30e12
     if device.tdp_w is not None:
         assert 40 <= device.tdp_w <= 2500
