@@ -121,7 +121,7 @@ def test_grouped_gemm_reads_only_the_experts_that_work() -> None:
 def test_families_are_held_back_whole() -> None:
     table = _gemms({"t0_us": 4.0, "e_c": 0.75, "e_m": 0.85, "p": 2.5})
     sample = MODELS["gemm"].sample(table, NOMINAL, "bf16")
-    folds = _fit._folds(sample)
+    folds = _fit.fold_of(sample)
     for name in np.unique(sample.family):
         assert len(set(folds[sample.family == name])) == 1
     assert len(set(folds)) == _fit.FOLDS
@@ -136,7 +136,7 @@ def test_a_family_the_fit_could_adapt_to_is_judged_without_it() -> None:
     def lookup(parameters, c):
         return c["guess"] * np.exp(sum(parameters[f"f{i}"] * (c["which"] == i) for i in range(4)))
 
-    which = _fit._folds(sample)[...]
+    which = _fit.fold_of(sample)[...]
     offset = np.array([0.3, -0.3, 0.2, -0.2])[which]
     made = _fit.Sample(
         time_s=sample.time_s * np.exp(offset),
@@ -157,7 +157,7 @@ def test_too_few_families_are_cut_into_ranges() -> None:
     table = _gemms({"t0_us": 4.0, "e_c": 0.75, "e_m": 0.85, "p": 2.5})
     sample = MODELS["gemm"].sample(table[(table.n == 512) & (table.k <= 1024)], NOMINAL, "bf16")
     assert len(np.unique(sample.family)) == 2
-    assert len(set(_fit._folds(sample))) == _fit.FOLDS
+    assert len(set(_fit.fold_of(sample))) == _fit.FOLDS
 
 
 def test_thinning_is_the_same_every_time_and_even() -> None:

@@ -155,6 +155,8 @@ def test_published_files_load_and_state_held_back_errors(repo: Path) -> None:
         for kind, formats in file.operators.items():
             for fmt, line in formats.items():
                 where = f"{path.parent.name} {kind} {fmt}"
+                if line.grade == "measured":
+                    continue
                 entries = [line] + ([line.shaped] if line.shaped else [])
                 errors = [entry.median_error_ratio or 1.0 for entry in entries]
                 assert min(errors) <= 0.35, where
