@@ -16,7 +16,15 @@ from hetsim.spec import spec
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["LEAST_POINTS", "CollectiveFit", "DeviceFit", "OperatorFit", "fit_device"]
+__all__ = [
+    "LEAST_POINTS",
+    "CollectiveFit",
+    "DeviceFit",
+    "OperatorFit",
+    "by_kind",
+    "fit_device",
+    "named",
+]
 
 LEAST_POINTS, LEAST_SHAPED = 25, 100
 """Shapes that a fit needs; with fewer, a device's relatives say more than its own table."""
@@ -80,7 +88,7 @@ def fit_device(nominal: Nominal, frames: Iterable[pd.DataFrame]) -> DeviceFit:
 
     The same frames in any order give the same result.
     """
-    tables = _by_kind(frames)
+    tables = by_kind(frames)
     operators = [
         _operator(kind, fmt, part, nominal)
         for kind in MODELS
@@ -106,7 +114,8 @@ def fit_device(nominal: Nominal, frames: Iterable[pd.DataFrame]) -> DeviceFit:
     )
 
 
-def _by_kind(frames: Iterable[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+def by_kind(frames: Iterable[pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Return one table per kind, sorted by name."""
     import pandas as pd
 
     parts: dict[str, list[pd.DataFrame]] = {}
@@ -130,7 +139,7 @@ def _operator(kind: str, fmt: str, table: pd.DataFrame, nominal: Nominal) -> Ope
     shaped = _judged(model, rows, nominal, fmt, shaped=True) if many else None
     return OperatorFit(
         kind=kind,
-        format=_named(kind, fmt, nominal),
+        format=named(kind, fmt, nominal),
         read=len(table),
         dropped={**dropped, **more},
         plain=plain,
@@ -140,7 +149,7 @@ def _operator(kind: str, fmt: str, table: pd.DataFrame, nominal: Nominal) -> Ope
     )
 
 
-def _named(kind: str, fmt: str, nominal: Nominal) -> str:
+def named(kind: str, fmt: str, nominal: Nominal) -> str:
     """Return the key of a format: narrow weights in 16 bit, if the device lacks its roof."""
     lacking = kind in ("gemm", "grouped_gemm") and not nominal.has(kernel_format(fmt).roof)
     return f"bf16_w_{fmt}" if lacking and "_w_" not in fmt else fmt

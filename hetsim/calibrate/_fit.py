@@ -8,7 +8,7 @@ from zlib import crc32
 
 from hetsim.spec import spec
 
-__all__ = ["Bound", "Fitted", "Sample", "fit", "judge"]
+__all__ = ["Bound", "Fitted", "Sample", "fit", "fold_of", "judge"]
 
 FOLDS = 4
 LEAST_RSE = 0.03
@@ -70,6 +70,8 @@ class Fitted:
     parameters: Mapping[str, float]
     standard_error: Mapping[str, float]
     """Relative, robust against correlation within a family."""
+    correlation: Mapping[str, float]
+    """Of the estimates, by ``first/second``."""
     points: int
     families: int
     median_in: float
@@ -104,10 +106,12 @@ def judge(bounds: tuple[Bound, ...], predict: Predict, sample: Sample) -> Fitted
     inside = sample.inside if sample.inside.any() else np.ones(len(sample), dtype=bool)
     miss_in, miss_out = (np.abs(np.expm1(e[inside])) for e in (inner, outer))
     spread = _family_spread(outer[inside], sample.family[inside], sample.weight[inside])
-    sampling = float(np.sqrt(np.mean(np.einsum("ij,jk,ik->i", jacobian, covariance, jacobian))))
+    variance = np.mean(np.einsum("ij,jk,ik->i", jacobian, covariance, jacobian))
+    sampling = float(np.sqrt(max(0.0, float(variance))))  # rounding may leave a little below zero
     return Fitted(
         parameters=parameters,
         standard_error=_relative(bounds, x, covariance),
+        correlation=_correlation(bounds, covariance),
         points=len(sample),
         families=len(np.unique(sample.family)),
         median_in=float(np.median(miss_in)),
@@ -122,7 +126,7 @@ def judge(bounds: tuple[Bound, ...], predict: Predict, sample: Sample) -> Fitted
 def _held_back(bounds: tuple[Bound, ...], predict: Predict, sample: Sample) -> Any:
     import numpy as np
 
-    folds = _folds(sample)
+    folds = fold_of(sample)
     error = np.zeros(len(sample))
     for fold in np.unique(folds):
         rows = folds == fold
@@ -132,7 +136,7 @@ def _held_back(bounds: tuple[Bound, ...], predict: Predict, sample: Sample) -> A
     return error
 
 
-def _folds(sample: Sample) -> Any:
+def fold_of(sample: Sample) -> Any:
     """Return the fold of every row: families are dealt out in the order of a hash of their name.
 
     Fewer families than folds are cut into ranges of size, which are then held back instead.
@@ -230,6 +234,20 @@ def _relative(bounds: tuple[Bound, ...], x: Any, covariance: Any) -> dict[str, f
     return {
         b.name: float(d if b.log else d / max(abs(value), 1e-9))
         for b, d, value in zip(free, deviation, x, strict=True)
+    }
+
+
+def _correlation(bounds: tuple[Bound, ...], covariance: Any) -> dict[str, float]:
+    import numpy as np
+
+    deviation = np.sqrt(np.clip(np.diag(covariance), 1e-30, None))
+    scaled = np.clip(covariance / np.outer(deviation, deviation), -1.0, 1.0)
+    free = [b.name for b in bounds if b.free]
+    return {
+        f"{a}/{b}": float(scaled[i, j])
+        for i, a in enumerate(free)
+        for j, b in enumerate(free)
+        if i < j
     }
 
 

@@ -9,9 +9,20 @@ from pathlib import Path
 from hetsim.calibrate._device import CollectiveFit, DeviceFit, OperatorFit
 from hetsim.calibrate._fit import Fitted
 
-__all__ = ["calibration_text", "page_text", "publish"]
+__all__ = [
+    "calibration_text",
+    "entry_errors",
+    "flow",
+    "number",
+    "page_text",
+    "plain_text",
+    "publish",
+    "quality",
+]
 
 _MAIN = ("t0_us", "e_c", "e_m", "p", "s0_tokens")
+_SAMPLED = ("t0_us", "e_c", "e_m")
+"""What an uncertainty run draws; correlations of the others are not kept."""
 _NOT_WRITTEN = ("cache_gain",)
 """How much faster cached operands were: a property of the benchmark, not of serving."""
 
@@ -34,15 +45,16 @@ def publish(path: Path, text: str) -> bool:
 def calibration_text(fit: DeviceFit, date: str, provider: str, source: str) -> str:
     """Return the YAML text of ``calibration/<accelerator>/<date>.yaml``."""
     lines = [
-        f"# Fitted to kernel tables: {_plain(source)}.",
+        f"# Fitted to kernel tables: {plain_text(source)}.",
         "# e_c, e_m: fractions of the nominal peak and memory bandwidth. rse: by how much a shape",
         "# that was not measured is off, one standard deviation. Errors: on whole families of",
         "# shapes that were held back from the fit. shaped: the same kernels in the fuller form.",
+        "# errors: relative standard errors of the estimates themselves, and their correlations.",
         "schema: 1",
         f"accelerator: {fit.accelerator}",
         f'date: "{date}"',
-        f'provider: "{_plain(provider)}"',
-        f'source: "{_plain(source)}"',
+        f'provider: "{plain_text(provider)}"',
+        f'source: "{plain_text(source)}"',
         "operators:",
     ]
     kinds = list(dict.fromkeys(o.kind for o in fit.operators if o.usable))
@@ -58,35 +70,48 @@ def calibration_text(fit: DeviceFit, date: str, provider: str, source: str) -> s
     return "\n".join(lines) + "\n"
 
 
-def _plain(text: str) -> str:
+def plain_text(text: str) -> str:
+    """Return a text that stands between double quotes in YAML."""
     return " ".join(text.replace('"', "'").split())
 
 
 def _operator_lines(operator: OperatorFit, plain: Fitted) -> list[str]:
     key = "any" if operator.kind == "elementwise" else operator.format
     main = {name: plain.parameters[name] for name in _MAIN if name in plain.parameters}
-    errors = ", ".join(
-        f"{name} {_number(value, 2)}"
-        for name, value in plain.standard_error.items()
-        if name not in _NOT_WRITTEN and plain.parameters[name] > 0.0
-    )
     lines = [
         f"    {key}:",
-        f"      {_flow(main)}",
-        f"      grade: fitted, {_flow(_quality(plain), 2)}, points: {plain.points}",
+        f"      {flow(main)}",
+        f"      grade: fitted, {flow(quality(plain), 2)}, points: {plain.points}",
         f'      valid: "{operator.valid}"',
-        f'      note: "relative standard errors: {errors}"',
+        f"      errors: {{{entry_errors(plain)}}}",
     ]
     # One flow mapping per format, over several lines.
     body = ",\n".join(line.strip() for line in lines[1:])
     if operator.shaped is not None:
         more = {k: v for k, v in operator.shaped.parameters.items() if k not in _NOT_WRITTEN}
-        quality = _flow(_quality(operator.shaped), 2)
-        body += f",\nshaped: {{{_flow(more)}, {quality}, points: {operator.shaped.points}}}"
+        stated = flow(quality(operator.shaped), 2)
+        tail = f"points: {operator.shaped.points}, errors: {{{entry_errors(operator.shaped)}}}"
+        body += f",\nshaped: {{{flow(more)}, {stated}, {tail}}}"
     return [lines[0] + " {" + body.replace("\n", "\n      ") + "}"]
 
 
-def _quality(fitted: Fitted) -> dict[str, float]:
+def entry_errors(fitted: Fitted) -> str:
+    """Return relative standard errors of the parameters, and correlations of the sampled ones."""
+    known = {
+        name: value
+        for name, value in fitted.standard_error.items()
+        if name not in _NOT_WRITTEN and fitted.parameters[name] > 0.0
+    }
+    pairs = {
+        key: value
+        for key, value in fitted.correlation.items()
+        if all(name in _SAMPLED and name in known for name in key.split("/"))
+    }
+    return flow({**known, **pairs}, 2)
+
+
+def quality(fitted: Fitted) -> dict[str, float]:
+    """Return how far a fit misses, by the names of a file."""
     return {
         "rse": fitted.rse,
         "median_error_ratio": fitted.median_out,
@@ -94,14 +119,15 @@ def _quality(fitted: Fitted) -> dict[str, float]:
     }
 
 
-def _flow(values: Mapping[str, float], digits: int = 4) -> str:
-    return ", ".join(f"{name}: {_number(value, digits)}" for name, value in values.items())
+def flow(values: Mapping[str, float], digits: int = 4) -> str:
+    """Return names and numbers as the inside of a YAML flow mapping."""
+    return ", ".join(f"{name}: {number(value, digits)}" for name, value in values.items())
 
 
-def _number(value: float, digits: int = 4) -> str:
+def number(value: float, digits: int = 4) -> str:
     """Return a few digits, in the plain notation that YAML 1.2 reads as a number.
 
-    >>> _number(0.123456), _number(2.0), _number(123456.0)
+    >>> number(0.123456), number(2.0), number(123456.0)
     ('0.1235', '2', '123500')
     """
     rounded = float(f"{value:.{digits}g}")
@@ -117,14 +143,14 @@ def _collective_lines(fits: tuple[CollectiveFit, ...]) -> list[str]:
         lines.append(f"  {kind}:")
         for made in (f for f in fits if f.kind == kind):
             lines.append(f'    "{made.ranks}":')
-            quality = {
+            missed = {
                 "rse": made.fit.rse,
                 "median_error_ratio": made.fit.median_out,
                 "p90_error_ratio": made.fit.p90_out,
             }
             for t0_us, rate in made.fit.pieces:
-                line = _flow({"t0_us": t0_us, "bytes_per_s": rate})
-                tail = f"grade: fitted, {_flow(quality, 2)}, points: {made.fit.points}"
+                line = flow({"t0_us": t0_us, "bytes_per_s": rate})
+                tail = f"grade: fitted, {flow(missed, 2)}, points: {made.fit.points}"
                 lines.append(f"      - {{{line}, {tail}}}")
     return lines
 

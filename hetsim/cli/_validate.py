@@ -25,13 +25,43 @@ def validate(
     ] = None,
     json: Json = False,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    cross_fit: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="pair",
+            help="Refit the engines' constants without each scored device and model.",
+        ),
+    ] = None,
+    transferred: Annotated[
+        bool, typer.Option(help="Predict each device from its relatives, as if never measured.")
+    ] = False,
+    uncertainty: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Sample N times; say how much lies inside.")
+    ] = 0,
+    plot: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(metavar="FILE", help="Draw predicted against measured (.png, .svg, .pdf)."),
+    ] = None,
     every: Annotated[int, typer.Option(min=1, help="Only each n-th row, for a quick look.")] = 1,
 ) -> None:
     """Simulate measured results, and say how far off they are."""
+    from hetsim.validate import check_drawable, draw_scatter
     from hetsim.validate import validate as check
 
-    report = check(tables, workers=workers, every=every, progress=_note)
+    if plot is not None:
+        check_drawable(Path(plot))
+    report = check(
+        tables,
+        workers=workers,
+        every=every,
+        fit_by=cross_fit or "",
+        transferred=transferred,
+        draws=uncertainty,
+        progress=_note,
+    )
     print(report.to_json() if json else report.to_text())
+    if plot is not None:
+        print(f"wrote {draw_scatter(report, Path(plot))}", file=sys.stderr)
     if out is not None:
         for path in report.write(Path(out)):
             print(f"wrote {path}", file=sys.stderr)

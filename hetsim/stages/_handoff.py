@@ -30,6 +30,7 @@ from hetsim.ownership._vocabulary import FINISHED as DECODED
 from hetsim.serving import Instance, Seq
 from hetsim.stages._audit import Audit
 from hetsim.stages._control import Control
+from hetsim.stages._damage import Damage
 from hetsim.stages._plan import BoundaryPlan
 from hetsim.stages._pool import PoolStage
 from hetsim.stages._transit import Transit
@@ -83,6 +84,7 @@ class Handoff(Control):
         }
         self._automaton = Automaton(plan.plan, self._bind)
         self.audit = Audit(world, plan.plan)
+        self.damage = Damage(self.audit.wrong)
         self.transit = Transit(self, plan.transit) if plan.transit is not None else None
         if self.transit is not None:
             self.transit.take_over(self._ops)
@@ -254,6 +256,8 @@ class Handoff(Control):
         self.target.ask(instance, seq)
 
     def _credit(self, seq: Seq) -> None:
+        if self.damage.loose:
+            self.damage.granted(seq)
         self.feed(seq, CREDIT_GRANTED)
 
     def _admit(self, seq: Seq, _: Any) -> None:
@@ -305,7 +309,11 @@ class Handoff(Control):
         self.wire.start(seq, order)
 
     def _landed(self, seq: Seq, order: StartTransfer) -> None:
+        if self.damage.loose:
+            self.damage.landed(seq)
         self.feed(seq, landed(order.piece, order.of, order.leg))
+        if self.damage.loose and not seq.handoff.flying:
+            self.damage.over(seq)
 
     def _stop_transfer(self, seq: Seq, asked: Any) -> None:
         fabric = self.world.fabric
@@ -342,11 +350,16 @@ class Handoff(Control):
 
     def _free_source(self, seq: Seq, now: float) -> None:
         instance: Instance = seq.source
+        if seq.handoff.flying and self.transit is None:
+            rank, blocks, *_ = seq.held
+            self.damage.freed(seq, "Ps", rank.pool, blocks)
         instance.drop(seq, now)
         if instance.next_s != instance.wake_s:
             self.source.rearm(instance)
 
     def _free_target(self, seq: Seq, now: float) -> None:
+        if seq.handoff.flying and self.transit is None:
+            self.damage.freed(seq, "Ds", seq.dst_rank.pool, seq.dst_blocks)
         seq.dest.unreserve(seq, now)
         if self.target.credit[seq.dest.index]:
             self.target.grant(seq.dest)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from hetsim.errors import HetsimError, InfeasibleError, ScenarioError
+from hetsim.validate._constants import Constants
 from hetsim.validate._job import Job, Prediction
-from hetsim.validate._score import Outcome, pairs_of
+from hetsim.validate._score import Outcome, pairs_of, quantile
 from hetsim.validate._serving import serving_jobs
 from hetsim.validate._simulate import Simulator
 from hetsim.validate._table import Row
 from hetsim.validate._tables import mlperf_jobs, phase_jobs, scale_jobs
 from hetsim.validate._transfers import bandwidth_of
 
-__all__ = ["predict", "predict_all"]
+__all__ = ["jobs_of", "predict", "predict_all"]
 
 _JOBS = {
     "serving": serving_jobs,
@@ -56,7 +57,35 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-def predict_all(rows: list[Row]) -> list[Outcome]:
-    """Return the outcomes of rows that are predicted one after the other."""
-    simulator = Simulator()
-    return [predict(row, simulator) for row in rows]
+LOW, HIGH = 0.1, 0.9
+"""Quantiles of an interval."""
+
+
+def predict_all(
+    rows: list[Row], constants: Constants | None = None, own: bool = True, draws: int = 0
+) -> list[Outcome]:
+    """Return the outcomes of rows that are predicted one after the other.
+
+    With ``draws``, every scored metric gets the interval of as many sampled predictions.
+    """
+    simulator = Simulator(constants, own=own)
+    found = [predict(row, simulator) for row in rows]
+    if not draws:
+        return found
+    samples: list[dict[str, list[float]]] = [{name: [] for name in o.pairs} for o in found]
+    for draw in range(draws):
+        sampler = Simulator(own=own, draw=draw)
+        for outcome, kept in zip(found, samples, strict=True):
+            moved = predict(outcome.row, sampler).pairs if outcome.pairs else {}
+            for name in kept:
+                if name in moved:
+                    kept[name].append(moved[name].predicted)
+    return [
+        outcome._replace(intervals={name: _interval(values) for name, values in kept.items()})
+        for outcome, kept in zip(found, samples, strict=True)
+    ]
+
+
+def _interval(values: list[float]) -> tuple[float, float]:
+    ordered = sorted(values)
+    return quantile(ordered, LOW), quantile(ordered, HIGH)

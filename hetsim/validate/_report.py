@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hetsim.validate._crossfit import CrossFit
+from hetsim.validate._page import tables_text
 from hetsim.validate._rank import Ranking, rank_devices, rank_layouts
-from hetsim.validate._score import METRICS, Metric, Outcome, summary_of
+from hetsim.validate._score import METRICS, Metric, Outcome, inside_of, pair_of, summary_of
 
 __all__ = ["Report"]
 
@@ -34,10 +36,18 @@ class Report:
 
     The overall ``metrics`` are of rows of grade A (of all but C where a table has no A); groups
     count the same rows, except the groups by grade. Doubtful rows are simulated and left out of
-    every score.
+    every score. ``fitted`` names the pairs of device and model that the constants were fitted on.
     """
 
-    def __init__(self, tables: Sequence[str], outcomes: Sequence[Outcome]) -> None:
+    def __init__(
+        self,
+        tables: Sequence[str],
+        outcomes: Sequence[Outcome],
+        fitted: Mapping[str, int] | None = None,
+        crossed: CrossFit | None = None,
+    ) -> None:
+        self.fitted = fitted or {}
+        self.crossed = crossed
         self.tables = list(tables)
         self.outcomes = list(outcomes)
         grades = {outcome.row.grade for outcome in outcomes}
@@ -84,9 +94,12 @@ class Report:
             "rows": len(members),
             "simulated": fine,
             "does_not_fit": refused,
+            "in_fit": sum(_in_fit(outcome, self.fitted) for outcome in members),
             "coverage": (fine + refused) / len(members) if members else None,
             "metrics": _plain(summary_of(members)),
         }
+        if any(outcome.intervals for outcome in members):
+            made["inside_80"] = inside_of(members)
         if by in ("all", "accelerator", "source"):
             pairs, tau = rank_layouts(members)
             made["layout_pairs"], made["layout_tau"] = pairs, tau
@@ -97,7 +110,7 @@ class Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, errors in percent."""
-        return {
+        made = {
             "rows": len(self.outcomes),
             "simulated": self.simulated,
             "failed": [
@@ -109,6 +122,9 @@ class Report:
             "groups": self.groups(),
             "per_row": [_row(outcome) for outcome in self.outcomes],
         }
+        if self.crossed is not None:
+            made["cross_fit"] = _crossed(self.crossed)
+        return made
 
     def to_json(self) -> str:
         """Return :meth:`to_dict` as JSON; what is not a number is null."""
@@ -120,8 +136,8 @@ class Report:
             f"{len(self.outcomes)} rows, {self.simulated} simulated",
             *self._reasons(),
             "",
-            f"{'':36s}{'rows':>6s}{'cov %':>7s}" + "".join(f"{m:>24s}" for m in METRICS),
-            f"{'':36s}{'':13s}" + f"{'n  med / p90 (bias) %':>24s}" * len(METRICS),
+            f"{'':36s}{'rows':>6s}{'fit':>6s}{'cov %':>7s}" + "".join(f"{m:>24s}" for m in METRICS),
+            f"{'':36s}{'':19s}" + f"{'n  med / p90 (bias) %':>24s}" * len(METRICS),
         ]
         last = ""
         for group in self.groups():
@@ -132,6 +148,10 @@ class Report:
         for title, (pairs, tau) in (("layouts", self.layouts()), ("devices", self.devices())):
             shown = "-" if tau is None else f"{tau:.2f}"
             lines.append(f"Kendall tau of {title}: {shown} over {pairs} pairs")
+        inside = inside_of(self.scored)
+        if any(share is not None for share in inside.values()):
+            shown = ", ".join(f"{k} {100 * v:.0f} %" for k, v in inside.items() if v is not None)
+            lines.append(f"measured within the sampled 80 % interval: {shown}")
         return "\n".join(lines)
 
     def _reasons(self) -> list[str]:
@@ -144,12 +164,16 @@ class Report:
         return [f"{count:6d}  {words}" for words, count in ordered]
 
     def write(self, folder: Path) -> list[Path]:
-        """Write ``validation.json``, ``validation.txt`` and ``rows.csv``; return their paths.
+        """Write ``validation.json``, ``.txt``, ``.md`` and ``rows.csv``; return their paths.
 
         ``rows.csv`` holds every column of the tables, further ones included, and the predictions.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        texts = {"validation.json": self.to_json() + "\n", "validation.txt": self.to_text() + "\n"}
+        texts = {
+            "validation.json": self.to_json() + "\n",
+            "validation.txt": self.to_text() + "\n",
+            "validation.md": tables_text(self.to_dict()),
+        }
         paths = []
         for name, text in texts.items():
             _replace(folder / name, text)
@@ -201,6 +225,29 @@ def _row(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _in_fit(outcome: Outcome, fitted: Mapping[str, int]) -> bool:
+    """Say whether a row belongs to a pair that the constants it was predicted with were fitted on.
+
+    Only complete serving rows enter a fit.
+    """
+    row = outcome.row
+    return row.kind == "serving" and row.grade == "A" and pair_of(row) in fitted
+
+
+def _crossed(found: CrossFit) -> dict[str, Any]:
+    """Return what a refit found: constants of all pairs, their errors, and those held out."""
+    return {
+        "by": "pair",
+        "observations": found.fit.observations,
+        "rows_in_fit": dict(sorted(found.fitted.items())),
+        "constants": dict(found.fit.constants),
+        "rse": dict(found.fit.rse),
+        "correlation": {key: dict(row) for key, row in found.fit.correlation.items()},
+        "held_out": {pair: dict(values) for pair, values in found.held_out.items()},
+        "linear_error": found.linear_error,
+    }
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
@@ -222,7 +269,8 @@ def _line(group: dict[str, Any]) -> str:
         cells.append(f"{text:>24s}")
     cover = group["coverage"]
     share = "-" if cover is None else f"{100 * cover:.1f}"
-    return f"  {group['group'][:34]:34s}{group['rows']:6d}{share:>7s}" + "".join(cells)
+    head = f"  {group['group'][:34]:34s}{group['rows']:6d}{group['in_fit']:6d}{share:>7s}"
+    return head + "".join(cells)
 
 
 def _kind_of(reason: str) -> str:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
+from hetsim.errors import ScenarioError
+from hetsim.hardware import get_accelerator
 from hetsim.validate._job import Prediction
 from hetsim.validate._table import Row
 
-__all__ = ["METRICS", "Metric", "Outcome", "Pair", "pairs_of", "summary_of"]
+__all__ = ["METRICS", "Metric", "Outcome", "Pair", "inside_of", "pair_of", "pairs_of", "summary_of"]
 
 METRICS = ("tpot", "ttft", "throughput")
 """What a table is scored on, as far as it has it; a transfer's bandwidth is its throughput."""
@@ -40,6 +43,8 @@ class Outcome(NamedTuple):
     prediction: Prediction
     pairs: dict[str, Pair]
     """The metrics that are scored."""
+    intervals: Mapping[str, tuple[float, float]] | None = None
+    """The middle 80 % of sampled predictions, where they were asked for."""
 
 
 class Metric(NamedTuple):
@@ -50,6 +55,18 @@ class Metric(NamedTuple):
     p90_ape: float | None
     bias: float | None
     """Median of the signed errors."""
+
+
+def pair_of(row: Row) -> str:
+    """Return the pair of device and model (its family, where the table names one) of a row.
+
+    >>> pair_of(Row("serving", "r", {"accelerator": "H100-SXM", "model": "Llama-3.1-8B"}))
+    'h100-sxm / llama-3.1-8b'
+    """
+    device = row.text("accelerator").lower()
+    with suppress(ScenarioError):
+        device = get_accelerator(device).name
+    return f"{device} / {(row.text('model_family') or row.text('model')).lower()}"
 
 
 def pairs_of(row: Row, found: Prediction) -> dict[str, Pair]:
@@ -172,6 +189,15 @@ def _scale(row: Row, found: Prediction) -> Raw:
     if row.text("phase").startswith("prefill"):
         return {"throughput": (found.prompt_tok_s_per_accel, measured)}
     return {"throughput": (found.out_tok_s_per_accel, measured)}
+
+
+def inside_of(outcomes: Iterable[Outcome]) -> dict[str, float | None]:
+    """Return the share of measured values that lie in their interval, by metric."""
+    counts: dict[str, list[bool]] = {name: [] for name in METRICS}
+    for outcome in outcomes:
+        for name, (low, high) in (outcome.intervals or {}).items():
+            counts[name].append(low <= outcome.pairs[name].measured <= high)
+    return {name: sum(found) / len(found) if found else None for name, found in counts.items()}
 
 
 def summary_of(outcomes: Iterable[Outcome]) -> dict[str, Metric]:

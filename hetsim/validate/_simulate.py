@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import Any
+from zlib import crc32
 
 from hetsim.costs import Calibration, load_calibration, worst_grade
 from hetsim.errors import InfeasibleError
-from hetsim.hardware import get_accelerator
+from hetsim.hardware import Accelerator, get_accelerator
 from hetsim.metrics import PoolInfo, Recorder, RunInfo
+from hetsim.runtimes import sampled
 from hetsim.scenario import Scenario
 from hetsim.serving import BOUNDS
 from hetsim.spec._check import build
 from hetsim.stages import REASONS, PoolPlan, SimulationPlan, build_plan, simulate
+from hetsim.validate._constants import Constants, engine_of, presets, stated
 from hetsim.validate._figures import figures
 from hetsim.validate._job import Job, Prediction
 from hetsim.workload import RequestTable, Workload, build_workload
@@ -30,9 +33,24 @@ _KEPT_MODELS = 64
 
 
 class Simulator:
-    """Runs jobs; what equal jobs share is built once."""
+    """Runs jobs; what equal jobs share is built once.
 
-    def __init__(self) -> None:
+    ``constants`` take the place of the fitted ones of the runtime presets. Without its ``own``
+    calibration every device is predicted from its relatives'. With a ``draw``, calibrations and
+    constants are sampled, the same in every simulator with that number.
+    """
+
+    def __init__(
+        self, constants: Constants | None = None, *, own: bool = True, draw: int | None = None
+    ) -> None:
+        self._own = own
+        self._draw = draw
+        self._presets = presets(constants) if constants is not None else None
+        if draw is not None:
+            self._presets = {
+                name: sampled(preset, _generator(draw, engine_of(name)))
+                for name, preset in presets(stated()).items()
+            }
         self._answers: dict[str, Prediction | InfeasibleError] = {}
         self._models: dict[str, tuple[Any, ...]] = {}
         self._calibrations: dict[str, Calibration] = {}
@@ -114,14 +132,25 @@ class Simulator:
         grades: list[Any] = [pool.grade for pool in plan.pools]
         return replace(found, grade=worst_grade(grades))
 
+    def _calibration(self, accelerator: Accelerator) -> Calibration:
+        found = load_calibration(accelerator, own=self._own)
+        if self._draw is None:
+            return found
+        return found.sample(_generator(self._draw, accelerator.name))
+
     def plan(self, job: Job, scenario: Scenario) -> SimulationPlan:
         """Return the plan of a job, with step models of earlier jobs where they are the same."""
         for pool in scenario.pools.values():
             accelerator = get_accelerator(pool.accelerator)
             if accelerator.name not in self._calibrations:
-                self._calibrations[accelerator.name] = load_calibration(accelerator)
+                self._calibrations[accelerator.name] = self._calibration(accelerator)
         workload = _staged(job, scenario) if job.stages else None
-        plan = build_plan(scenario, calibrations=self._calibrations, workload=workload)
+        plan = build_plan(
+            scenario,
+            calibrations=self._calibrations,
+            workload=workload,
+            presets=self._presets,
+        )
         models = self._models.setdefault(job.model_key, tuple(p.model for p in plan.pools))
         if len(self._models) > _KEPT_MODELS:
             self._models.clear()
@@ -133,6 +162,12 @@ class Simulator:
         if job.load == "offline":
             plan = replace(plan, workload=_cut(job, scenario, pools[0]))
         return plan
+
+
+def _generator(draw: int, name: str) -> Any:
+    import numpy as np
+
+    return np.random.default_rng([draw, crc32(name.encode())])
 
 
 def _settings(job: Job) -> dict[str, Any]:

@@ -185,7 +185,15 @@ def test_mlperf_takes_inputs_from_the_data_set_and_searches_layouts() -> None:
     assert [j.copies for j in jobs] == [8, 4, 2, 1]
     assert jobs[0].data["workload"]["rate"] == "10.0 req/s"
     with pytest.raises(ScenarioError, match="isl_mean"):
-        mlperf_jobs(Row("mlperf_llm", "M", {**MLPERF, "dataset": "OpenOrca"}))
+        mlperf_jobs(Row("mlperf_llm", "M", {**MLPERF, "dataset": "mlperf_gpt_oss_performance"}))
+
+
+def test_an_assumed_input_length_is_said() -> None:
+    jobs = mlperf_jobs(Row("mlperf_llm", "M", {**MLPERF, "dataset": "OpenOrca", "osl_mean": "272"}))
+    assert {job.isl for job in jobs} == {272}
+    assert all("272 tokens assumed" in " ".join(job.notes) for job in jobs)
+    known = mlperf_jobs(Row("mlperf_llm", "M", {**MLPERF, "isl_mean": "700"}))
+    assert all("assumed" not in " ".join(job.notes) for job in known)
 
 
 PHASE = {
