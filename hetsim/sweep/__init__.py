@@ -21,14 +21,17 @@ from hetsim.sweep._screen import Bounds, screen_arrays
 from hetsim.sweep._search import search
 from hetsim.sweep._sweep import sweep
 from hetsim.sweep._tables import Tables
-from hetsim.sweep._types import SweepSpec
+from hetsim.sweep._types import Axis, Replications, Response, SweepSpec
 
 __all__ = [
+    "Axis",
     "Bounds",
     "Level",
     "Levels",
     "LoadedSweep",
     "OutOfSpace",
+    "Replications",
+    "Response",
     "SweepResult",
     "SweepSpec",
     "Tables",
