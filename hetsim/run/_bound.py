@@ -237,13 +237,21 @@ def _link_shares(plan: SimulationPlan) -> Mapping[int, float]:
         return _put_shares(plan)
     givers, takers = min(source.instances, _PAIRS), min(target.instances, _PAIRS)
     share = 1.0 / (source.instances * target.instances)
-    scale = {0: target.instances / takers, 1: source.instances / givers}
     load: dict[int, float] = {}
+    users: dict[int, tuple[set[int], set[int]]] = {}
     for giver in range(givers):
         for taker in range(takers):
             path = plan.network.path(f"{source.name}/{giver}", f"{target.name}/{taker}")
             for link, part in path.route:
-                load[link] = load.get(link, 0.0) + share * part * max(scale.values())
+                load[link] = load.get(link, 0.0) + share * part
+                mine = users.setdefault(link, (set(), set()))
+                mine[0].add(giver)
+                mine[1].add(taker)
+    # What every sampled instance of a side crosses, the others of that side cross as well; a port
+    # of a few is theirs alone.
+    for link, (gave, took) in users.items():
+        load[link] *= source.instances / givers if len(gave) == givers else 1.0
+        load[link] *= target.instances / takers if len(took) == takers else 1.0
     return load
 
 

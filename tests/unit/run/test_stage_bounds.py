@@ -94,3 +94,19 @@ def test_long_prompts_cost_more_per_token_than_the_mean_tells() -> None:
     even = tokens_per_s("{kind: fixed, tokens: 12000}")
     spread = tokens_per_s("{kind: lognormal, mean: 12000, cv: 2, max: 100000}")
     assert spread < 0.9 * even
+
+
+@pytest.mark.parametrize(("sources", "targets"), [(4, 40), (40, 4), (40, 40)])
+def test_shares_of_links_are_those_of_all_pairs(
+    sources: int, targets: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only some pairs are looked at where there are many; the shares must not depend on it."""
+    from hetsim.run import _bound
+
+    sizes = [f"pools.prefill.instances={sources}", f"pools.decode.instances={targets}"]
+    loaded = load_scenario("quickstart", sets=["workload.requests=10", *sizes])
+    plan = build_plan(loaded.scenario, loaded.base_dir)
+    some = _bound._link_shares(plan)
+    monkeypatch.setattr(_bound, "_PAIRS", 1000)
+    every = _bound._link_shares(plan)
+    assert some and all(every[link] == pytest.approx(part) for link, part in some.items())
