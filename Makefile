@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 
-.PHONY: demo test test-all check lint bench clean
+.PHONY: demo test test-all check lint bench docs clean
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -14,7 +14,7 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 $(DEV): $(READY)
-	$(BIN)/python -m pip install --quiet -e '.[dev,tables,search,cluster]'
+	$(BIN)/python -m pip install --quiet -e '.[dev,tables,search,cluster,notebooks,docs,calibrate]'
 	touch $(DEV)
 
 demo: $(READY)  ## one heterogeneous prefill-decode cluster, simulated
@@ -39,5 +39,10 @@ check: lint  ## what every commit must pass
 bench: $(DEV)  ## cost per request, in bare SimPy timeouts
 	$(BIN)/python -m pytest -q benchmarks --benchmark-only
 
+docs: $(READY)  ## the documentation, as a site in site/
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "read it: $(BIN)/python -m http.server --directory site"
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from hetsim._version import MODEL_VERSION, __version__
 
 if TYPE_CHECKING:
+    from hetsim.decisions import breakeven, interactions, ranking, robustness
+    from hetsim.deploy import export, observe
     from hetsim.errors import HetsimError, InfeasibleError, InvariantViolated, ScenarioError
     from hetsim.inspect import KVState, check, explain, kv_state
     from hetsim.run import Result, load_result, run
@@ -28,12 +30,18 @@ _WHERE = {
     "Result": "hetsim.run",
     "ScenarioError": "hetsim.errors",
     "SweepResult": "hetsim.sweep",
+    "breakeven": "hetsim.decisions",
     "check": "hetsim.inspect",
     "explain": "hetsim.inspect",
+    "export": "hetsim.deploy",
+    "interactions": "hetsim.decisions",
     "kv_state": "hetsim.inspect",
     "load": "hetsim.scenario",
     "load_result": "hetsim.run",
     "load_sweep_result": "hetsim.sweep",
+    "observe": "hetsim.deploy",
+    "ranking": "hetsim.decisions",
+    "robustness": "hetsim.decisions",
     "run": "hetsim.run",
     "sweep": "hetsim.sweep",
 }
@@ -49,12 +57,18 @@ __all__ = [
     "ScenarioError",
     "SweepResult",
     "__version__",
+    "breakeven",
     "check",
     "explain",
+    "export",
+    "interactions",
     "kv_state",
     "load",
     "load_result",
     "load_sweep_result",
+    "observe",
+    "ranking",
+    "robustness",
     "run",
     "sweep",
 ]

@@ -10,6 +10,7 @@ from hetsim.cli import (  # noqa: I001 - the order of the help
     _run,
     _sweep,
     _decisions,
+    _claims,
     _report,
     _compare,
     _inspect,
@@ -21,14 +22,17 @@ from hetsim.cli import (  # noqa: I001 - the order of the help
     _measure,
     _links,
     _loop,
+    _deploy,
     _new,
 )
 from hetsim.cli._app import app, invoke, main
 
 __all__ = [
     "_calibrate",
+    "_claims",
     "_compare",
     "_decisions",
+    "_deploy",
     "_inspect",
     "_leave_out",
     "_links",
