@@ -66,16 +66,17 @@ def _print_rows(title: str, rows: list[dict[str, str]]) -> None:
 @app.command()
 def schema(
     what: Annotated[
-        str, typer.Argument(metavar="scenario|sweep", help="Which schema.")
+        str, typer.Argument(metavar="scenario|sweep|claim", help="Which schema.")
     ] = "scenario",
 ) -> None:
     """Print a JSON Schema for editors."""
     from hetsim.cli._page import print_json
+    from hetsim.decisions import claim_schema
     from hetsim.errors import Problem, ScenarioError, nearest
     from hetsim.scenario import scenario_schema
     from hetsim.sweep import sweep_schema
 
-    schemas = {"scenario": scenario_schema, "sweep": sweep_schema}
+    schemas = {"scenario": scenario_schema, "sweep": sweep_schema, "claim": claim_schema}
     if what not in schemas:
         raise ScenarioError(Problem(f"no schema {what!r}; {nearest(what, schemas)}"))
     print_json(schemas[what]())

@@ -14,6 +14,12 @@ from hetsim.decisions._breakeven import Alternative, breakeven
 from hetsim.decisions._claims import combine, judge
 from hetsim.decisions._claims_cells import Cell, ClaimTable, Finding
 from hetsim.decisions._claims_load import claim_data, claim_names, claim_schema, load_claim
+from hetsim.decisions._claims_published import (
+    markdown_published,
+    run_published,
+    span,
+    write_published,
+)
 from hetsim.decisions._claims_run import run_claim, run_claims
 from hetsim.decisions._claims_types import ClaimSpec
 from hetsim.decisions._claims_write import markdown_claims
@@ -21,6 +27,14 @@ from hetsim.decisions._constraints import CONSTRAINTS, constraint_of, constraint
 from hetsim.decisions._crossing import crossings
 from hetsim.decisions._designs import Design, by_regime, scenario_of
 from hetsim.decisions._draw import draw_breakeven, frontier_points
+from hetsim.decisions._figures import (
+    decision_graph,
+    interaction_table,
+    plot_decision_graph,
+    plot_interactions,
+    plot_robustness,
+    robustness_table,
+)
 from hetsim.decisions._graph import components
 from hetsim.decisions._interactions import interactions, interactions_of
 from hetsim.decisions._noise import replicates
@@ -68,11 +82,13 @@ __all__ = [
     "constraint_of",
     "constraints_of",
     "crossings",
+    "decision_graph",
     "distinct",
     "draw_breakeven",
     "effects_of",
     "format_error",
     "frontier_points",
+    "interaction_table",
     "interactions",
     "interactions_of",
     "interval",
@@ -81,8 +97,12 @@ __all__ = [
     "load_claim",
     "log_ratio",
     "markdown_claims",
+    "markdown_published",
     "parameters_of",
     "parse_span",
+    "plot_decision_graph",
+    "plot_interactions",
+    "plot_robustness",
     "probability_table",
     "ranking",
     "regret_from_base",
@@ -91,11 +111,15 @@ __all__ = [
     "replicates",
     "responses",
     "robustness",
+    "robustness_table",
     "run_claim",
     "run_claims",
+    "run_published",
     "scenario_of",
+    "span",
     "tables_of",
     "usd_per_h",
     "verdict",
     "write_answer",
+    "write_published",
 ]

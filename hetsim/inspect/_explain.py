@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ __all__ = ["explain", "typical_batch"]
 
 
 def explain(
-    scenario: str | Path | Loaded,
+    scenario: str | Path | Mapping[str, Any] | Loaded,
     sets: Sequence[str] = (),
     workload: str | None = None,
     seed: int | None = None,

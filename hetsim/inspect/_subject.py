@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from hetsim.model import Model
 from hetsim.run import StageBounds, demand_of, stage_bounds
@@ -18,14 +19,14 @@ class Subject:
 
     def __init__(
         self,
-        scenario: str | Path | Loaded,
+        scenario: str | Path | Mapping[str, Any] | Loaded,
         sets: Sequence[str] = (),
         workload: str | None = None,
         seed: int | None = None,
     ) -> None:
         loaded = scenario
         if not isinstance(loaded, Loaded):
-            loaded = load_scenario(str(loaded), sets=sets, workload_file=workload, seed=seed)
+            loaded = load_scenario(loaded, sets=sets, workload_file=workload, seed=seed)
         self.loaded = loaded
         self.scenario: Scenario = loaded.scenario
         with loaded.locating():

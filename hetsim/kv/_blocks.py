@@ -56,6 +56,7 @@ class BlockPool:
         "free",
         "owned",
         "quarantined",
+        "taken",
         "total",
         "unit_blocks",
     )
@@ -68,6 +69,9 @@ class BlockPool:
         since every step of a run reads it."""
         self.owned = 0
         self.quarantined = 0
+        self.taken = 0
+        """Blocks ever given out. They are given out in the order in which they came free, so that
+        this says when a block that comes free now will be somebody else's."""
         self.unit_blocks = unit_blocks
         """Blocks of one cache unit; 0 = no prefix cache."""
         self.evicted_units = 0
@@ -91,6 +95,7 @@ class BlockPool:
         self.free -= blocks
         self.available -= blocks
         self.owned += blocks
+        self.taken += blocks
 
     def give_back(self, blocks: int) -> None:
         """Take ``blocks`` back from a request."""

@@ -4,7 +4,8 @@ Read ``_vocabulary.py`` first: it is the contract of every event and instruction
 and its driver. Then ``pull_lease.py``, the simplest protocol; ``_machine.py`` is what all share.
 A machine reads no clock and waits for nobody: ``machine.handle(event, at_s) -> instructions``.
 To add a protocol, write one file that fills a table and calls ``protocol(...)``: the door imports
-it, and the contract suite tests it. ``_invariants.py`` names I1-I16 and counts violations.
+it, and the contract suite tests it; a file outside the package is imported before the run.
+``_invariants.py`` names I1-I16 and counts violations.
 """
 
 from importlib import import_module
@@ -22,12 +23,13 @@ from hetsim.ownership._invariants import (
     no_deadlock,
     pool_key,
 )
-from hetsim.ownership._machine import PARTS, Instructions, Machine, Plan
+from hetsim.ownership._machine import PARTS, Instructions, Machine, Move, Plan, Run, Table
 from hetsim.ownership._observe import OwnershipRow, observe
 from hetsim.ownership._registry import (
     Protocol,
     get_plan,
     get_protocol,
+    protocol,
     protocol_names,
     variant_names,
 )
@@ -56,11 +58,14 @@ __all__ = [
     "Instructions",
     "Ledger",
     "Machine",
+    "Move",
     "Moved",
     "Options",
     "OwnershipRow",
     "Plan",
     "Protocol",
+    "Run",
+    "Table",
     "Timers",
     "Variant",
     "conservation",
@@ -71,6 +76,7 @@ __all__ = [
     "no_deadlock",
     "observe",
     "pool_key",
+    "protocol",
     "protocol_names",
     "variant_names",
     "vocabulary",

@@ -1,4 +1,4 @@
-"""Every history of a small instance: breadth first over the states of the world.
+"""Every history of a small instance: depth first over the states of the world.
 
 Two states that differ only in absolute time, in the order of what is pending, or (for two requests
 on one D) in which request is called 0, are one; they are told apart by a 64-bit hash, so that a

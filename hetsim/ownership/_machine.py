@@ -87,6 +87,11 @@ class Table:
             for state in states.split():
                 self._enter(part, state, key, IGNORED)
 
+    def instead(self, part: str, state: str, key: str, run: Callable[[Move], Run]) -> None:
+        """Replace a move by what ``run`` makes of it: how a protocol is derived from another."""
+        usual = self.moves[key][part][state]
+        self.moves[key][part][state] = Move(None, (), run(usual))
+
     def ends(
         self,
         outcome: Literal["ok", "failed", "aborted"],

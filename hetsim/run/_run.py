@@ -35,7 +35,7 @@ __all__ = ["Loaded", "run", "run_info", "run_loaded", "summarise_run"]
 
 
 def run(
-    scenario: str | Path | Loaded,
+    scenario: str | Path | Mapping[str, Any] | Loaded,
     *,
     out: str | Path | None = None,
     sets: Sequence[str] = (),
@@ -64,7 +64,7 @@ def run(
     """
     loaded = scenario
     if not isinstance(loaded, Loaded):
-        loaded = load_scenario(str(loaded), sets=sets, workload_file=workload, seed=seed)
+        loaded = load_scenario(loaded, sets=sets, workload_file=workload, seed=seed)
     directory = RunDirectory(Path(out), overwrite) if out is not None else None
     try:
         result = run_loaded(

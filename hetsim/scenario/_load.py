@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from difflib import get_close_matches
@@ -15,7 +15,7 @@ from hetsim.scenario._check import check_fits, check_scenario
 from hetsim.scenario._places import Places, cover, locate, places_of
 from hetsim.scenario._sets import apply_set, parse_set, set_label
 from hetsim.scenario._types import Scenario
-from hetsim.spec import data_root
+from hetsim.spec import data_root, plain_copy
 
 __all__ = [
     "Loaded",
@@ -91,7 +91,7 @@ def shipped_scenario(name: str) -> Path | None:
 
 
 def load_scenario(
-    path_or_name: str | Path,
+    path_or_name: str | Path | Mapping[str, Any],
     *,
     sets: Iterable[SetValue] = (),
     workload_file: str | None = None,
@@ -99,6 +99,7 @@ def load_scenario(
 ) -> Loaded:
     """Return the scenario in a file, or the shipped one of that name, changed and checked.
 
+    A mapping is a scenario written in Python; the files that it names lie in the current folder.
     ``sets`` come first, then ``workload_file`` (``FILE`` or ``FILE:format``, relative to the
     current folder) in place of the whole ``workload`` section, then ``seed``.
 
@@ -112,6 +113,9 @@ def load_scenario(
     >>> load_scenario("quickstart", sets=["seed=3"]).scenario.seed
     3
     """
+    if isinstance(path_or_name, Mapping):
+        own = plain_copy(path_or_name)
+        return load_data(own, sets=sets, workload_file=workload_file, seed=seed)
     path = _find(str(path_or_name))
     from hetsim.spec._yaml import read_yaml
 
@@ -120,6 +124,9 @@ def load_scenario(
     except ValueError as error:  # lone surrogates in the name of a file
         raise ScenarioError(Problem(f"cannot be read: {error}", "", repr(str(path)))) from None
     file = str(path)
+    if isinstance(data, Mapping) and "axes" in data and "pools" not in data:
+        what = f"is a sweep, not a scenario; type: hetsim sweep {path_or_name}"
+        raise ScenarioError(Problem(what, "", file))
     return load_data(
         data,
         base_dir=path.parent,

@@ -8,5 +8,6 @@ A new family needs no code here: ``@spec(kind=..., family=...)`` or ``register``
 from hetsim.spec._data import data_root
 from hetsim.spec._decorator import kinds, lookup, register, spec
 from hetsim.spec._html import html_table
+from hetsim.spec._plain import plain_copy
 
-__all__ = ["data_root", "html_table", "kinds", "lookup", "register", "spec"]
+__all__ = ["data_root", "html_table", "kinds", "lookup", "plain_copy", "register", "spec"]

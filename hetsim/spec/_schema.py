@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import math
 import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -100,7 +101,7 @@ def _said(value: float, unit: str) -> str:
         "byte": format_bytes(value),
         "byte/second": f"{format_bytes(value)}/s",
     }.get(unit)
-    if short is not None and parse_quantity(short, unit) == value:
+    if short is not None and math.isclose(parse_quantity(short, unit), value, rel_tol=1e-12):
         return short
     return format_quantity(value, unit)
 

@@ -26,7 +26,7 @@ from hetsim.stages._plan import PoolPlan
 from hetsim.topology import NicSpec, PoolPorts, default_efficiency
 from hetsim.transfer import Converter
 
-__all__ = ["build_pool", "nic_rate"]
+__all__ = ["build_pool", "line_rate", "nic_rate"]
 
 
 def _links(scenario: Scenario, name: str, pool: Pool, accelerator: Accelerator) -> GroupLinks:
@@ -43,12 +43,18 @@ def _links(scenario: Scenario, name: str, pool: Pool, accelerator: Accelerator) 
     )
 
 
+def line_rate(network: NicSpec, pool: str, node: int) -> float:
+    """Return the line rate of one accelerator of a pool, the NICs of its node shared evenly."""
+    own = network.pools.get(pool) or PoolPorts()
+    return (own.nic or network.nic) * (own.nics_per_node or network.nics_per_node) / node
+
+
 def nic_rate(network: NicSpec, pool: str, node: int) -> float:
-    """Return the network rate of one accelerator of a pool, the NICs of its node shared evenly."""
+    """Return what of :func:`line_rate` is reached."""
     own = network.pools.get(pool) or PoolPorts()
     nics = own.nics_per_node or network.nics_per_node
     ceiling = own.efficiency or network.efficiency or default_efficiency(nics)
-    return (own.nic or network.nic) * nics * ceiling / node
+    return line_rate(network, pool, node) * ceiling
 
 
 def _is_moe(model: Model) -> bool:

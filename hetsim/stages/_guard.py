@@ -103,7 +103,7 @@ class Guard(TimedHandoff):
             ops[instruction.op](seq, instruction)
 
     def _note(self, seq: Seq, part: int, before: str, after: str, event: Any) -> None:
-        code = self._codes.get((part, before, after))
+        code = self._codes.get((part, before, after, event.key))
         if code is None:
             code = self._code(part, before, after, event)
         self.moves(pack_move(self.engine._now, seq.rid, code))

@@ -59,7 +59,7 @@ class Handoff(Control):
         self.target = target
         self.wire = Wire(world, plan, source, target, self._landed)
         self.moves = world.recorder.ownership
-        self._codes: dict[tuple[int, str, str], int] = {}
+        self._codes: dict[tuple[int, str, str, str], int] = {}
         self._ops: dict[str, Callable[[Seq, Any], None]] = {
             "start_prefill": self._start_prefill,
             "stop_prefill": self._stop_prefill,
@@ -140,14 +140,14 @@ class Handoff(Control):
         seq.deadline_s = self.engine._now + lease_s
 
     def _code(self, part: int, before: str, after: str, event: Any) -> int:
-        """Return the code of a change of state; a new one gets the event that caused it first."""
-        code = self._codes.get((part, before, after))
+        """Return the code of a change of state and the event that caused it."""
+        code = self._codes.get((part, before, after, event.key))
         if code is not None:
             return code
         name = PARTS[part]
         owner = self.machines.table.owners[name].get(after) or ""
         moves = self.world.info.moves
-        code = self._codes[part, before, after] = len(moves)
+        code = self._codes[part, before, after, event.key] = len(moves)
         moves.append((name, before, after, owner, event.key))  # type: ignore[attr-defined]
         return code
 

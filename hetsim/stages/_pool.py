@@ -61,6 +61,7 @@ class PoolStage:
         #: Requests that wait for blocks on each instance, in order of asking.
         self.credit: list[deque[Seq]] = [deque() for _ in self.instances]
         self.on_credit: Callable[[Seq], None] | None = None
+        self._granting: Instance | None = None
         self._waits: deque[tuple[float, Seq]] = deque()
         self._wait_alarm = Alarm(self.engine, self._expire)
 
@@ -212,6 +213,16 @@ class PoolStage:
 
     def grant(self, instance: Instance) -> None:
         """Reserve blocks for those who wait, in order, as far as they last."""
+        if self._granting is instance:
+            return  # a request gave its blocks back at once: the loop below goes on with them
+        outer, self._granting = self._granting, instance
+        served = self._grant_all(instance)
+        self._granting = outer
+        if served and instance.next_s != instance.wake_s:
+            self.rearm(instance)
+
+    def _grant_all(self, instance: Instance) -> bool:
+        """Say whether there was enough for everybody."""
         queue, now = self.credit[instance.index], self.engine._now
         assert self.on_credit is not None
         while queue:
@@ -220,12 +231,11 @@ class PoolStage:
                 queue.popleft()
                 continue
             if not instance.reserve(seq, seq.transfer_tokens, now):
-                return
+                return False
             queue.popleft()
             seq.reserved_s = now
             self.on_credit(seq)
-        if instance.next_s != instance.wake_s:
-            self.rearm(instance)
+        return True
 
     # -- waiting too long --------------------------------------------------------------------
 

@@ -57,7 +57,7 @@ def simulate(
     world.pools = pools
     if len(pools) > 1:
         deadlock_at_end(world, pools)
-    if world.faults is not None and handoff is not None and plan.horizon_s is None:
+    if handoff is not None and plan.horizon_s is None:
         handoff.audit.stuck(world.inside.values())
     world.close()
     if handoff is not None:

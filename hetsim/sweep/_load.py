@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from hetsim.scenario import (
     scenario_names,
     shipped_scenario,
 )
-from hetsim.spec import data_root
+from hetsim.spec import data_root, plain_copy
 from hetsim.sweep._axes import Levels, axis_levels, axis_problems, clash_problems
 from hetsim.sweep._designs import Points, design_points, design_problems
 from hetsim.sweep._objectives import objective_problems
@@ -95,8 +95,10 @@ def _find(text: str) -> Path:
     return data_root("scenarios") / "sweeps" / f"{stem}.yaml" if stem in sweep_names() else path
 
 
-def load_sweep(path_or_name: str | Path, *, enumerate_points: bool = True) -> LoadedSweep:
-    """Return the sweep in a file, or the shipped one of that name.
+def load_sweep(
+    path_or_name: str | Path | Mapping[str, Any], *, enumerate_points: bool = True
+) -> LoadedSweep:
+    """Return the sweep in a file, the shipped one of that name, or one written in Python.
 
     Without ``enumerate_points`` the design is left aside and there are no points: a search
     proposes its own, from however many combinations.
@@ -108,8 +110,13 @@ def load_sweep(path_or_name: str | Path, *, enumerate_points: bool = True) -> Lo
     """
     from hetsim.spec._yaml import read_yaml
 
+    if isinstance(path_or_name, Mapping):
+        return sweep_data(plain_copy(path_or_name), enumerate_points=enumerate_points)
     path = _find(str(path_or_name))
     data, marks = read_yaml(path)
+    if isinstance(data, Mapping) and "pools" in data and "axes" not in data:
+        what = f"is a scenario, not a sweep; type: hetsim run {path_or_name}"
+        raise ScenarioError(Problem(what, "", str(path)))
     return sweep_data(
         data,
         base_dir=path.parent,

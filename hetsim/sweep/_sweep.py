@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ _OURS = ("journal.jsonl", "lock", "points.parquet")
 
 
 def sweep(
-    path: str | Path | LoadedSweep,
+    path: str | Path | Mapping[str, Any] | LoadedSweep,
     *,
     out: str | Path | None = None,
     workers: int | None = None,
@@ -48,6 +48,7 @@ def sweep(
 ) -> SweepResult:
     """Run a sweep and return its points; with ``out``, keep them there and resume what lies there.
 
+    A mapping is a sweep written in Python; the files that it names lie in the current folder.
     ``workers`` processes (left out: one per usable core), or the Dask scheduler
     (``tcp://...``) or Ray cluster (``ray://...``) at ``cluster``.
 

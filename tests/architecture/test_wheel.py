@@ -44,13 +44,14 @@ def test_an_installed_wheel_runs_a_scenario_from_another_folder(wheel: Path, tmp
         [str(python), "-c", code], cwd=tmp_path, env=env, capture_output=True, text=True, check=True
     ).stdout
     assert where.startswith(str(site))
-    run = subprocess.run(
-        [str(python), "-m", "hetsim", "run", "quickstart", "--json"],
-        cwd=tmp_path,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert run.returncode == 0, run.stderr
-    assert '"slo_attainment"' in run.stdout
+    for name in ("quickstart", "boundary/fnuz_faulty"):
+        run = subprocess.run(
+            [str(python), "-m", "hetsim", "run", name, "--json"],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert run.returncode == 0, run.stderr
+        assert '"slo_attainment"' in run.stdout

@@ -70,9 +70,9 @@ def test_a_short_run_accounts_for_every_request(name: str) -> None:
     loaded = few(name)
     summary = run_loaded(loaded, check_laws=True).summary
     requests = summary["requests"]
-    assert requests["arrived"] == 30
-    assert sum(requests[end] for end in ENDS) == 30
-    assert requests["finished"] >= 29
+    assert requests["arrived"] == sum(requests[end] for end in ENDS) >= 30
+    if not loaded.scenario.faults:
+        assert requests["arrived"] == 30 and requests["finished"] >= 29
 
 
 @pytest.mark.parametrize("name", sorted(REFUSED))

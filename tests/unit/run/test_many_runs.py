@@ -14,5 +14,5 @@ from hetsim.stages import World
 def test_worlds_of_earlier_runs_are_freed() -> None:
     for _ in range(24):
         run("queue_mmc", sets=["workload.requests=2500"])
-    left = sum(isinstance(one, World) for one in gc.get_objects())
+    left = sum(type(one) is World for one in gc.get_objects())
     assert left <= 12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -180,3 +181,25 @@ def test_joint_decisions_is_large_enough_for_interactions() -> None:
     assert sum(len(axis.levels) >= 3 for axis in decisions) >= 4
     assert np.prod([len(axis.levels) for axis in conditions]) >= 5
     assert len(sweep.seeds) >= 3
+
+
+def test_a_scenario_in_place_of_a_sweep_is_told_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\npools: {}\n")
+    with pytest.raises(
+        ScenarioError, match="is a scenario, not a sweep; type: hetsim run"
+    ) as caught:
+        load_sweep(path)
+    assert len(caught.value.problems) == 1
+
+
+def test_a_sweep_in_place_of_a_scenario_is_told_once(tmp_path: Path) -> None:
+    from hetsim.scenario import load_scenario
+
+    path = tmp_path / "mine.yaml"
+    path.write_text("name: mine\naxes: []\n")
+    with pytest.raises(
+        ScenarioError, match="is a sweep, not a scenario; type: hetsim sweep"
+    ) as caught:
+        load_scenario(path)
+    assert len(caught.value.problems) == 1
