@@ -21,8 +21,9 @@ demo: $(READY)  ## one heterogeneous prefill-decode cluster, simulated
 	$(BIN)/hetsim run quickstart
 
 test: $(DEV)  ## quick tests, then a fixed sample of the slow ones
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -m "not slow and not nightly"
-	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -m "slow and not nightly"
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not nightly"
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -n 2 --dist loadfile -m "slow and not nightly and not alone"
+	HYPOTHESIS_PROFILE=ci $(BIN)/python -m pytest -q -m "alone and slow and not nightly"
 
 test-all: $(DEV)  ## everything, the long explorations included
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q
@@ -34,7 +35,7 @@ lint: $(DEV)
 	$(BIN)/lint-imports
 
 check: lint  ## what every commit must pass
-	$(BIN)/python -m pytest -q -m "not slow and not nightly"
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not slow and not nightly"
 
 bench: $(DEV)  ## cost per request, in bare SimPy timeouts
 	$(BIN)/python -m pytest -q benchmarks --benchmark-only

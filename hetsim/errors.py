@@ -113,10 +113,13 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     "allowed: 'gqa', 'mla'"
     >>> nearest("bandwith", ["bandwidth", "latency"])
     "did you mean 'bandwidth'? allowed: 'bandwidth', 'latency'"
+    >>> nearest("fp8", ["fp8_e4m3", "fp8_e5m2", "mxfp8"])
+    "did you mean 'fp8_e4m3' or 'fp8_e5m2'? allowed: 'fp8_e4m3', 'fp8_e5m2', 'mxfp8'"
     """
     names = sorted(allowed)
-    close = get_close_matches(word, names, n=1, cutoff=0.7)
+    begins = [name for name in names if len(word) >= 3 and name.startswith(word)]
+    close = begins[:3] or get_close_matches(word, names, n=1, cutoff=0.7)
     listed = ", ".join(repr(name) for name in names[:24])
     more = f" and {len(names) - 24} more" if len(names) > 24 else ""
     hint = f"allowed: {listed}{more}"
-    return f"did you mean {close[0]!r}? {hint}" if close else hint
+    return f"did you mean {' or '.join(map(repr, close))}? {hint}" if close else hint

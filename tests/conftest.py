@@ -22,6 +22,22 @@ settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+ALONE = (
+    "tests/browser/",
+    "tests/unit/sweep/test_sweep_kill.py",
+    "tests/unit/sweep/test_sweep_cluster.py",
+    "tests/unit/calibrate/test_loop_real.py",
+)
+"""Tests that watch the clock or start processes of their own: not two at a time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what must run alone."""
+    for item in items:
+        if item.nodeid.startswith(ALONE):
+            item.add_marker(pytest.mark.alone)
+
+
 def _data_folder() -> Path:
     stated = os.environ.get("HETSIM_DATA")
     return Path(stated) if stated else REPO.parent / "shared" / "data"
