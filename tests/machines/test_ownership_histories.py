@@ -287,6 +287,7 @@ def unreached(kind: str, name: str, histories: int) -> set[tuple[str, str, str]]
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), VARIANTS, ids=lambda word: word)
 def test_every_legal_pair_of_state_and_event_is_reached(kind: str, name: str) -> None:
+    """2026-11-24: all 1,826 pairs of 30 variants, 1,040 of them with a fault, a timer or an end."""
     assert unreached(kind, name, 20_000) == set()
 
 
@@ -337,8 +338,9 @@ def test_no_state_of_two_p_two_d_and_three_requests_breaks_a_sound_variant(kind:
     """Every interleaving with at most one fault of any kind, depth first, up to a bound.
 
     The three requests share one P and one D in turn (P0 D0, P1 D0, P0 D1), so that no two are
-    alike and symmetry saves nothing; timers fire in the order of their deadlines. More than 10^7
-    states remain: 1,500,000 of each protocol were visited EXPLORED; none breaks an invariant.
+    alike and symmetry saves nothing; timers fire in the order of their deadlines. 2026-11-24: the
+    bound of 1,500,000 states was reached without a violation for consumer_triggered_push (213 s
+    of one core, 243 ends) and copy_out (201 s, 456 ends); the other five were not explored so far.
     """
     plan = get_plan(kind, "sound", SHORT.get(kind))
     limit = int(os.environ.get("HETSIM_STATES", "1500000"))
