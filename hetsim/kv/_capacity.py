@@ -68,7 +68,8 @@ def kv_capacity(
         raise InfeasibleError(
             f"{name}: does not fit: needs {format_bytes(need)} per device, has "
             f"{format_bytes(budget)} ({format_bytes(memory_bytes)} x {utilisation:g}), "
-            f"short by {format_bytes(need - budget)}",
+            f"short by {format_bytes(need - budget)}; raise parallel.tp or parallel.pp, narrow "
+            "precision.weights, or take a device with more memory",
             (
                 ("weights per device", format_bytes(weight_bytes)),
                 ("activations", format_bytes(activation_bytes)),

@@ -11,6 +11,8 @@ import pytest
 
 import hetsim
 from hetsim.errors import ScenarioError
+from hetsim.scenario import load_scenario
+from hetsim.stages import build_plan
 
 PRESSURE = (
     "workload.requests=300",
@@ -64,3 +66,11 @@ def test_a_crash_of_decode_leaks_until_the_lease_ends_or_for_ever():
 def test_no_store_between_the_pools_is_endless(protocol: str, needs: str):
     with pytest.raises(ScenarioError, match=needs):
         hetsim.run("quickstart", sets=[f"boundary.ownership={protocol}"])
+
+
+def test_a_stated_lease_keeps_the_rhythm_of_its_renewal():
+    """VLLM beats every sixth of a lease and extends by two thirds of it."""
+    loaded = load_scenario("quickstart", sets=["boundary.lease=3 s"])
+    plan = build_plan(loaded.scenario, loaded.base_dir)
+    timers = plan.boundary.plan.variant.timers  # type: ignore[union-attr]
+    assert (timers.lease_s, timers.beat_s, timers.extend_s) == (3.0, 0.5, 2.0)
