@@ -35,8 +35,8 @@ def ranking(
 ) -> dict[str, Any]:
     """Return for every regime how surely its best designs stand in this order.
 
-    Each sample draws every calibration parameter of the devices (as ``hetsim run --uncertainty``)
-    and takes the next seed; the best ``top`` designs are measured again with the same draw and the
+    Each sample draws every calibration parameter of the devices and every fitted constant of the
+    runtimes (as ``hetsim run --uncertainty``), and takes the next seed; the best ``top`` designs are measured again with the same draw and the
     same requests. ``p_beats[i][j]`` is the part of the samples in which design i is worth more than
     j. It covers calibration and seeds: not what the model leaves out.
 
@@ -91,9 +91,9 @@ def _regime(
     worth = Worth(bases[0][0], metric)
     values = np.zeros((samples, len(chosen)))
     for sample in range(samples):
-        drawn = _draws([base[0] for base in bases], sample)
+        devices, presets = _draws([base[0] for base in bases], sample)
         for number, base in enumerate(bases):
-            values[sample, number] = worth.of(base[sample % len(seeds)], drawn)
+            values[sample, number] = worth.of(base[sample % len(seeds)], devices, presets)
             tell(sample * len(chosen) + number + 1)
     table = probability_table(values)
     answer: dict[str, Any] = {
@@ -130,20 +130,24 @@ def distinct(designs: list[Design]) -> list[Design]:
     return found
 
 
-def _draws(bases: list[Any], sample: int) -> dict[str, Any]:
-    """Return one sampled calibration per device of some scenarios, from a stream of its name."""
+def _draws(bases: list[Any], sample: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return one sampled calibration per device of some scenarios, and one preset per runtime."""
     from hetsim.costs import load_calibration
     from hetsim.engine import Streams
-    from hetsim.scenario import accelerator_of
+    from hetsim.runtimes import sampled
+    from hetsim.scenario import accelerator_of, runtime_of
 
-    names = sorted({(p.accelerator, b.base_dir) for b in bases for p in b.scenario.pools.values()})
+    pools = [(pool, base.base_dir) for base in bases for pool in base.scenario.pools.values()]
     streams = Streams(0)
-    drawn = {}
-    for number, (name, folder) in enumerate(names):
+    devices, presets = {}, {}
+    for number, (name, folder) in enumerate(sorted({(p.accelerator, at) for p, at in pools})):
         device = accelerator_of(name, folder)
         rng = streams.generator("calibration", sample, number)
-        drawn[device.name] = load_calibration(device).sample(rng)
-    return drawn
+        devices[device.name] = load_calibration(device).sample(rng)
+    for number, (name, folder) in enumerate(sorted({(p.runtime, at) for p, at in pools})):
+        preset = runtime_of(name, folder)
+        presets[preset.name] = sampled(preset, streams.generator("runtime", sample, number))
+    return devices, presets
 
 
 def probability_table(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -96,13 +96,19 @@ class Worth:
             self.simulated += 1
         return self._known[key]
 
-    def of(self, loaded: Loaded, calibrations: Mapping[str, Any] | None = None) -> float:
-        """Return the value of one scenario, simulated."""
+    def of(
+        self,
+        loaded: Loaded,
+        calibrations: Mapping[str, Any] | None = None,
+        presets: Mapping[str, Any] | None = None,
+    ) -> float:
+        """Return the value of one scenario, simulated; devices and runtimes may be sampled ones."""
         given = dict(calibrations) if calibrations else None
         if self.by_rate:
-            rate = float(sustainable_rate(loaded, calibrations=given)["rate_req_s"])
+            found = sustainable_rate(loaded, calibrations=given, presets=presets)
+            rate = float(found["rate_req_s"])
             return rate * 3600.0 / usd_per_h(loaded) if self.metric == PER_USD else rate
-        row = flatten(run_loaded(loaded, calibrations=given).summary)
+        row = flatten(run_loaded(loaded, calibrations=given, presets=presets).summary)
         value = row.get(self.metric)
         if not isinstance(value, (int, float)):
             raise ScenarioError(Problem(f"no run has a {self.metric!r}", "--metric"))

@@ -182,11 +182,23 @@ def summarise_run(
         measured_from_s=plan.workload.measured_from_s,
         first_token_from=plan.boundary.first_token_from if plan.boundary else "prefill",
     )
+    figures["bottleneck"] = _network_or_pieces(figures["bottleneck"], plan, tables["requests"])
     head = {"name": scenario.name, "seed": scenario.seed, "model": scenario.model}
     broken = fault_story(plan, world, tables, objectives, figures["simulated_s"])
     story = _story(loaded, plan, world, unstable=figures["unstable"])
     stores = store_story(world, figures["simulated_s"])
     return {**head, **figures, **story, **broken, **stores}
+
+
+def _network_or_pieces(bottleneck: str, plan: SimulationPlan, requests: Any) -> str:
+    """Return the bottleneck; a network that waits for descriptors, not for bytes, says so."""
+    found = "transfer-bound: network"
+    if plan.boundary is None or not bottleneck.startswith(found) or not len(requests):
+        return bottleneck
+    tokens = max(1, round(float(requests["isl_tokens"].to_numpy().mean())))
+    if not plan.boundary.transfer.bound_by_descriptors(tokens):
+        return bottleneck
+    return bottleneck.replace(found, "transfer-bound: descriptors", 1)
 
 
 def _story(loaded: Loaded, plan: SimulationPlan, world: World, *, unstable: bool) -> dict[str, Any]:

@@ -7,6 +7,7 @@ objectives are from being missed, which is a smooth function of the rate, rather
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from math import exp, log
 from typing import Any
@@ -36,7 +37,11 @@ _FAR = 3.0
 
 
 def sustainable_rate(
-    loaded: Loaded, *, calibrations: dict[str, Any] | None = None, probes: int = PROBES
+    loaded: Loaded,
+    *,
+    calibrations: dict[str, Any] | None = None,
+    presets: Mapping[str, Any] | None = None,
+    probes: int = PROBES,
 ) -> dict[str, Any]:
     """Return the largest rate that meets the objectives, from at most ``probes`` short runs.
 
@@ -53,17 +58,24 @@ def sustainable_rate(
         If the scenario cannot run.
     """
     with loaded.locating():
-        search = _Search(loaded, calibrations)
+        search = _Search(loaded, calibrations, presets)
     return search.run(probes)
 
 
 class _Search:
     """One plan, the rates that were tried on it, and the last run on either side."""
 
-    def __init__(self, loaded: Loaded, calibrations: dict[str, Any] | None) -> None:
+    def __init__(
+        self,
+        loaded: Loaded,
+        calibrations: dict[str, Any] | None,
+        presets: Mapping[str, Any] | None = None,
+    ) -> None:
         scenario = loaded.scenario
         self.loaded = loaded
-        self.plan = build_plan(scenario, loaded.base_dir, calibrations=calibrations)
+        self.plan = build_plan(
+            scenario, loaded.base_dir, calibrations=calibrations, presets=presets
+        )
         check_limits(scenario, self.plan)
         check_fits(self.plan)
         cached = any(pool.rules.unit_blocks for pool in self.plan.pools)

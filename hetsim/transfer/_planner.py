@@ -134,6 +134,11 @@ class Planner:
             else:
                 self._stage_in = seconds_per_byte
 
+    def bound_by_descriptors(self, tokens: int) -> bool:
+        """Say whether pieces, posted and carried one by one, take longer than their bytes."""
+        plan = self.plan(tokens)
+        return plan.rate_bytes_per_s < self._line or plan.post_s * self._line > plan.bytes
+
     @property
     def descriptor_s(self) -> float:
         """Seconds per descriptor at the busiest NIC; 0 where no limit is known."""

@@ -110,3 +110,23 @@ def test_shares_of_links_are_those_of_all_pairs(
     monkeypatch.setattr(_bound, "_PAIRS", 1000)
     every = _bound._link_shares(plan)
     assert some and all(every[link] == pytest.approx(part) for link, part in some.items())
+
+
+@pytest.mark.parametrize(("decode_tp", "word"), [(4, "descriptors"), (2, "network")])
+def test_a_transfer_in_small_pieces_is_bound_by_descriptors(decode_tp: int, word: str) -> None:
+    """TP 2 to TP 4 slices heads out of token-major rows; at equal TP pages go whole."""
+    from hetsim.decisions import constraint_of
+    from hetsim.run import run
+
+    sets = [
+        "pools.prefill.parallel.tp=2",
+        f"pools.decode.parallel.tp={decode_tp}",
+        "workload={kind: all_at_once, requests: 12, input: {kind: fixed, tokens: 6000}, "
+        "output: {kind: fixed, tokens: 4}}",
+        "network.nic=2 Gbit/s" if decode_tp == 2 else "network.nic=400 Gbit/s",
+        "slo.ttft=1000 s",
+        "slo.tpot=1000 s",
+    ]
+    bottleneck = run("sglang_pair", sets=sets).summary["bottleneck"]
+    assert bottleneck.startswith(f"transfer-bound: {word}"), bottleneck
+    assert constraint_of(bottleneck) == ("descriptors" if word == "descriptors" else "link")
