@@ -113,8 +113,9 @@ def check_whole(path: Path, out: Path, undisturbed: Path) -> None:
     assert set(keys) == set(Journal(undisturbed / "journal.jsonl").rows)
 
 
+@pytest.mark.slow
 def test_three_kills_lose_and_repeat_nothing(tmp_path: Path) -> None:
-    path = write(tmp_path)
+    path = write(tmp_path, requests=2000)
     subprocess.run(command(path, tmp_path / "whole", 1), check=True, capture_output=True)
     kills = [kill_while_running(path, tmp_path / "out", 1, more, 0.01) for more in (1, 3, 2)]
     assert all(kills)
