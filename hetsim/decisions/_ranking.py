@@ -37,9 +37,9 @@ def ranking(
 
     Each sample draws every calibration parameter of the devices and every fitted constant of the
     runtimes (as ``hetsim run --uncertainty``), and takes the next seed; the best ``top`` designs
-    are measured again with the same draw and the same requests. ``p_beats[i][j]`` is the part of the
-    samples in which design i is worth more than j. It covers calibration and seeds: not what the
-    model leaves out.
+    are measured again with the same draw and the same requests. ``p_beats[i][j]`` is the part of
+    the samples in which design i is worth more than j. It covers calibration and seeds: not what
+    the model leaves out.
 
     Raises
     ------
