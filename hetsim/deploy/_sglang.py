@@ -10,9 +10,15 @@ from __future__ import annotations
 from hetsim.deploy._abilities import Abilities
 from hetsim.deploy._choices import address, devices_setting, longest_tokens, memory, scheduling
 from hetsim.deploy._design import Design, Part
+from hetsim.deploy._gateway import EXACT, NEAR
 from hetsim.deploy._script import Setting
 
-__all__ = ["ABILITIES", "backend", "environment", "options", "policy"]
+__all__ = [
+    "ABILITIES",
+    "backend",
+    "environment",
+    "options",
+]
 
 VERSION = "0.5.23"
 BOOTSTRAP_PORT, INIT_PORT = 8998, 5000
@@ -33,13 +39,8 @@ ABILITIES = Abilities(
         "nvfp4": "nvfp4",
     },
     weights={"fp8_e4m3": "fp8"},
-    routers={"round_robin": "round_robin"},
-    near={
-        "least_load": "power_of_two: the less loaded of two workers drawn at random",
-        "prefix_aware": "cache_aware: guesses prefixes from past requests, and balances load",
-        "kv_aware": "cache_aware: guesses prefixes from past requests, and balances load",
-        "shared_queue": "no shared queue; power_of_two is written",
-    },
+    routers=EXACT,
+    near=NEAR,
     makers={
         "NVIDIA": "",
         "AMD": "needs the ROCm build; the transfer back end mori is AMD's own",
@@ -59,13 +60,6 @@ ABILITIES = Abilities(
         "drain_s": "SGLANG_DISAGGREGATION_DEFERRED_DECODE_KV_RELEASE_TIMEOUT",
     },
 )
-
-_POLICY = {"round_robin": "round_robin", "prefix_aware": "cache_aware", "kv_aware": "cache_aware"}
-
-
-def policy(router: str) -> str:
-    """Return the routing policy that is that of a pool, or comes near."""
-    return _POLICY.get(router, "power_of_two")
 
 
 def backend(design: Design) -> tuple[str, str]:

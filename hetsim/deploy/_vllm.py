@@ -20,6 +20,7 @@ from hetsim.deploy._choices import (
     scheduling,
 )
 from hetsim.deploy._design import Design, Part
+from hetsim.deploy._gateway import EXACT, NEAR
 from hetsim.deploy._script import Setting
 
 __all__ = ["ABILITIES", "connector", "environment", "kv_config", "kv_role", "options"]
@@ -50,13 +51,8 @@ ABILITIES = Abilities(
         "int4": "int4_per_token_head",
     },
     weights={"fp8_e4m3": "fp8"},
-    routers={"round_robin": "round_robin"},
-    near={
-        "least_load": "power_of_two: the less loaded of two workers drawn at random",
-        "prefix_aware": "cache_aware: guesses prefixes from past requests, and balances load",
-        "kv_aware": "cache_aware: guesses prefixes from past requests, and balances load",
-        "shared_queue": "no shared queue; power_of_two is written",
-    },
+    routers=EXACT,
+    near=NEAR,
     makers={
         "NVIDIA": "",
         "AMD": "needs the ROCm build, whose NIXL is RIXL",
@@ -73,7 +69,6 @@ ABILITIES = Abilities(
     whole_seconds=True,
 )
 
-_POLICY = {"round_robin": "round_robin", "prefix_aware": "cache_aware", "kv_aware": "cache_aware"}
 _KINDS = {
     "pull_lease": "NixlConnector",
     "registered_push": "NixlPushConnector",
@@ -88,11 +83,6 @@ def connector(design: Design) -> str:
     if boundary is None:
         return ""
     return _KINDS.get(boundary.plan.kind, "NixlConnector")
-
-
-def policy(router: str) -> str:
-    """Return the routing policy of vllm-router that is that of a pool, or comes near."""
-    return _POLICY.get(router, "power_of_two")
 
 
 def kv_role(role: str, name: str) -> str:

@@ -9,6 +9,7 @@ from hetsim.deploy import _sglang
 from hetsim.deploy._abilities import Abilities
 from hetsim.deploy._choices import API_PORT, ROUTER_PORT, address, head_lines, site_env
 from hetsim.deploy._design import Design, Part
+from hetsim.deploy._gateway import policy
 from hetsim.deploy._script import Setting, script
 
 __all__ = ["abilities", "files", "notes"]
@@ -74,7 +75,7 @@ def _router(design: Design) -> str:
             settings.append(_worker("--prefill", place, part))
         settings += [_worker("--decode", _url(part), part) for part in design.heads("decode")]
         for name, pool, plan in design.pools:
-            words = (f"--{plan.role}-policy", _sglang.policy(pool.router))
+            words = (f"--{plan.role}-policy", policy(pool.router))
             settings.append(Setting(words=words, field=f"pools.{name}.router", note=pool.router))
     else:
         name, pool, _ = design.pools[0]
@@ -82,7 +83,7 @@ def _router(design: Design) -> str:
         settings.append(
             Setting(words=("--worker-urls", urls), field=f"pools.{name}.instances", raw=True)
         )
-        words = ("--policy", _sglang.policy(pool.router))
+        words = ("--policy", policy(pool.router))
         settings.append(Setting(words=words, field=f"pools.{name}.router", note=pool.router))
     settings += [
         Setting(words=("--host", "0.0.0.0"), field="network", note="assumed"),

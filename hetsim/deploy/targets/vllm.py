@@ -9,6 +9,7 @@ from hetsim.deploy import _vllm
 from hetsim.deploy._abilities import Abilities
 from hetsim.deploy._choices import API_PORT, ROUTER_PORT, address, head_lines, site_env
 from hetsim.deploy._design import Design, Part
+from hetsim.deploy._gateway import policy
 from hetsim.deploy._script import Setting, json_text, script
 
 __all__ = ["abilities", "files", "notes"]
@@ -83,9 +84,7 @@ def _router(design: Design) -> str:
     first, _, _ = design.pools[0]
     router = design.scenario.pools[first].router
     settings = [
-        Setting(
-            words=("--policy", _vllm.policy(router)), field=f"pools.{first}.router", note=router
-        )
+        Setting(words=("--policy", policy(router)), field=f"pools.{first}.router", note=router)
     ]
     if design.apart:
         settings.append(
@@ -93,7 +92,7 @@ def _router(design: Design) -> str:
         )
         for name, pool, plan in design.pools:
             option = f"--{plan.role}-policy"
-            words = (option, _vllm.policy(pool.router))
+            words = (option, policy(pool.router))
             settings.append(Setting(words=words, field=f"pools.{name}.router", note=pool.router))
         if _vllm.connector(design) == "MooncakeConnector":
             words = ("--kv-connector", "mooncake")
