@@ -17,22 +17,26 @@ calibrate = typer.Typer(
 )
 app.add_typer(calibrate, name="calibrate")
 
+Adapters = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads it at run time
+    typer.Argument(metavar="[ADAPTER]...", help="Readers of tables; else all installed."),
+]
+Devices = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(metavar="NAME", help="Only this device; may repeat."),
+]
+Roots = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(metavar="ADAPTER=FOLDER", help="Where an adapter's tables lie; may repeat."),
+]
+
 
 @calibrate.command("import")
 def import_(
     date: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Date of the files.")],
-    adapters: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads it at run time
-        typer.Argument(metavar="[ADAPTER]...", help="Readers of tables; else all installed."),
-    ] = None,
-    device: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="NAME", help="Only this device; may repeat."),
-    ] = None,
-    root: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="ADAPTER=FOLDER", help="Where an adapter's tables lie; may repeat."),
-    ] = None,
+    adapters: Adapters = None,
+    device: Devices = None,
+    root: Roots = None,
     out: Annotated[str, typer.Option(metavar="DIR", help="Folder of calibrations.")] = (
         "calibration"
     ),

@@ -7,25 +7,16 @@ from typing import Annotated, Optional
 
 import typer
 
-from hetsim.cli._calibrate import calibrate, table_roots
+from hetsim.cli._calibrate import Adapters, Devices, Roots, calibrate, table_roots
 
 __all__ = ["leave_out"]
 
 
 @calibrate.command("leave-out")
 def leave_out(
-    adapters: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads it at run time
-        typer.Argument(metavar="[ADAPTER]...", help="Readers of tables; else all installed."),
-    ] = None,
-    device: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="NAME", help="Only this device; may repeat."),
-    ] = None,
-    root: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="ADAPTER=FOLDER", help="Where an adapter's tables lie; may repeat."),
-    ] = None,
+    adapters: Adapters = None,
+    device: Devices = None,
+    root: Roots = None,
     out: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="FILE.md", help="Write the table there too."),
