@@ -36,19 +36,25 @@ def assumptions(scenario: Scenario, plan: SimulationPlan) -> list[str]:
         variant = boundary.plan.variant
         lines.append(f"ownership: {boundary.plan.kind}/{variant.name} ({variant.title})")
         lines.append(f"first token from: {boundary.first_token_from}")
-        lines += _favourable(boundary)
+        lines += _favourable(boundary, beats_ride=plan.step_timers)
     lines += _tiers(plan)
     lines += list(plan.workload.notes)
     return lines
 
 
-def _favourable(boundary: BoundaryPlan) -> list[str]:
+def _favourable(boundary: BoundaryPlan, *, beats_ride: bool) -> list[str]:
     """Return the simplifications of the hand-off that make it look better than it may be."""
     lines = []
     if boundary.mean_block_run > 1.0:
         lines.append(
             f"the runtime merges {boundary.mean_block_run:g} consecutive blocks into a descriptor "
             "on average (assumed; an old pool merges fewer)"
+        )
+    variant = boundary.plan.variant
+    if variant.timers.beat_s and "fenced" not in variant.traits and not beats_ride:
+        lines.append(
+            "heartbeats keep their time however long D's steps are (boundary.step_timers: true "
+            "lets them ride on the step loop, as the runtime does)"
         )
     return lines
 
