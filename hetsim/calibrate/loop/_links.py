@@ -1,20 +1,24 @@
-"""The links between the two cores, measured as ``hetsim calibrate links`` does, and their lines."""
+"""The links between the two processes: hand-offs of no request, and the lines through them.
+
+A stream that sends the same hot buffer to a reader that waits for it is faster than any hand-off:
+real KV leaves a prefill that has filled the caches with weights, and lands in cold pages of a
+process that slept. So the links are probed by the pair itself, at lengths that no case has.
+"""
 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from pathlib import Path
+from contextlib import contextmanager
 from statistics import median
 
+from hetsim.calibrate.loop._cases import Ask, Case, Handoff, tokens_room
 from hetsim.transfer import LineFit, fit_line
 
-__all__ = ["LINKS", "LinkSample", "fit_link_lines", "link_slice", "on_core"]
+__all__ = ["LinkSample", "fit_link_lines", "on_core", "probe_cases"]
 
-LINKS = ("tcp", "shared_memory")
-_REPEATS = 7
+_SHARES = (1 / 12, 0.32, 0.606, 0.884)
+"""Lengths of the probes, as shares of the longest request."""
 
 LinkSample = tuple[str, int, float]
 """Kind of link, bytes, seconds."""
@@ -34,26 +38,34 @@ def on_core(core: int | None) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def link_slice(
-    sizes: Sequence[int], cores: tuple[int | None, int | None], folder: Path
-) -> list[LinkSample]:
-    """Measure both links once, the sender on the first core and its peer on the second."""
-    from hetsim.calibrate.links import Setting, get_link_kind
+def probe_cases(cases: Sequence[Case]) -> tuple[Case, ...]:
+    """Return what is handed over to measure the links: each model and carrier, lengths between.
 
-    made: list[LinkSample] = []
-    for kind in LINKS:
-        with on_core(cores[1]):  # the peer inherits it
-            setting = Setting(folder=folder, largest_bytes=max(sizes))
-            session = get_link_kind(kind).open_link(setting)
-        with closing(session), on_core(cores[0]):
-            for size in sizes:
-                times = []
-                for _ in range(_REPEATS + 1):
-                    started = time.perf_counter()
-                    session.transfer(session.ops[0], size, 1)
-                    times.append(time.perf_counter() - started)
-                made.append((kind, size, median(times[1:])))
-    return made
+    The lengths lie between those of the cases, which are thereby held back.
+
+    >>> from hetsim.calibrate.loop._cases import cases_of
+    >>> made = probe_cases(cases_of(("30m",), ("bf16",), quick=True))
+    >>> [case.asks[0].isl for case in made if case.handoff.through == "tcp"]
+    [64, 247, 469, 684]
+    """
+    room = tokens_room(tuple(cases))
+    taken = {ask.isl for case in cases for ask in case.asks}
+    lengths = [_free_length(int(room * share), taken) for share in _SHARES]
+    found = {(case.model, case.handoff.through): None for case in cases}
+    return tuple(
+        Case(f"probe {isl}", model, Handoff(model.format, model.format, through),
+             (Ask(0.0, isl, 1, isl),))
+        for model, through in found
+        for isl in lengths
+    )  # fmt: skip
+
+
+def _free_length(length: int, taken: set[int]) -> int:
+    """Return the next length that no case has."""
+    length = max(1, length)
+    while length in taken:
+        length += 1
+    return length
 
 
 def fit_link_lines(slices: Sequence[Sequence[LinkSample]]) -> Mapping[str, LineFit]:

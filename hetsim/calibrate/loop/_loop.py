@@ -11,21 +11,21 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from hetsim.calibrate.loop._cases import Case, ModelKey, cases_of, tokens_room
+from hetsim.calibrate.loop._cases import Case, ModelKey, cases_of
 from hetsim.calibrate.loop._compare import Row, compare, judge
 from hetsim.calibrate.loop._kernels import Kernels, kernel_points, measure_slice
 from hetsim.calibrate.loop._links import (
     LinkSample,
     fit_link_lines,
-    link_slice,
     on_core,
+    probe_cases,
 )
 from hetsim.calibrate.loop._pair import Pair, Served, cores
 from hetsim.calibrate.loop._predict import Predictor
 from hetsim.calibrate.loop._record import manifest, plain_row, summary_groups
 from hetsim.calibrate.loop._reference import reference_tokens
 from hetsim.calibrate.loop._rounds import LEAST, Clock, Guard, good, more, shift
-from hetsim.calibrate.loop._shapes import config_of, dims_of
+from hetsim.calibrate.loop._shapes import config_of
 from hetsim.errors import Problem, ScenarioError
 from hetsim.spec import spec
 
@@ -129,7 +129,7 @@ class _Work:
         self.cores = cores()
         self.started = time.perf_counter()
         self.points = kernel_points(cases, quick=options.quick)
-        self.sizes = _link_sizes(cases)
+        self.probes = probe_cases(cases)
 
     # --- rounds ----------------------------------------------------------------------------------
 
@@ -158,7 +158,7 @@ class _Work:
         # Measuring pins this process; afterwards it is as free as before.
         with _unpinned(self.cores):
             one.samples = measure_slice(self.folder / f"kernels-{number}", self.date, self.points)
-        one.links = link_slice(self.sizes, self.cores, self.folder)
+        one.links = [pair.probe(case) for case in self.probes]
         for key in dict.fromkeys(case.model for case in self.cases):
             one.twins[key] = dict(zip(_BATCHES, pair.twin(key), strict=True))
         between = pair.sentinels()
@@ -250,13 +250,6 @@ def _order(cases: tuple[Case, ...], number: int) -> list[Case]:
     import numpy as np
 
     return [cases[i] for i in np.random.default_rng([11, number]).permutation(len(cases))]
-
-
-def _link_sizes(cases: tuple[Case, ...]) -> list[int]:
-    """Return message sizes that span what the cases hand over."""
-    most = max(dims_of(config_of(c.model.size)).kv_elements(tokens_room((c,))) for c in cases) * 4
-    sizes = [1 << power for power in range(16, 27, 1) if 1 << power <= 2 * most]
-    return sizes[::2] if len(sizes) > 4 else sizes or [1 << 16, 1 << 17]
 
 
 def _twin_medians(rounds: Sequence[_Round]) -> dict[ModelKey, dict[int, float]]:

@@ -9,9 +9,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
+from statistics import median
 from typing import Any
 
 from hetsim.calibrate.loop._cases import Case, ModelKey, tokens_room
+from hetsim.calibrate.loop._links import LinkSample
 from hetsim.calibrate.loop._process import Failure, serve_decode, serve_prefill
 from hetsim.calibrate.loop._shapes import config_of, dims_of
 from hetsim.calibrate.loop._wire import room_of
@@ -21,6 +23,9 @@ __all__ = ["Pair", "Served", "cores"]
 
 _START_S = 0.02
 """From the order to time zero of a case, so that both processes have read it."""
+
+PROBES = 3
+"""Hand-offs of one probe, of which the median counts."""
 
 Served = dict[str, Any]
 """``requests``: one row each, both sides together; ``steps``: those of D; seconds from zero."""
@@ -147,7 +152,8 @@ class Pair:
     def _load(self, model: ModelKey, room: int) -> None:
         prefill, decode = self._workers
         handoffs = [case.handoff for case in self._cases if case.model == model]
-        kvs = tuple(sorted({handoff.kv for handoff in handoffs}))
+        # Probes hand over what the model makes.
+        kvs = tuple(sorted({model.format, *(handoff.kv for handoff in handoffs)}))
         wires = tuple(sorted({handoff.wire for handoff in handoffs}))
         prefill.tell("load", model, wires, room)
         decode.tell("load", model, kvs, wires, room)
@@ -167,6 +173,18 @@ class Pair:
         """Return decode steps of the narrow twin of a model at batch 1 and 4."""
         found: tuple[float, ...] = self._ask(self._workers[0], "twin", key)
         return found
+
+    def probe(self, case: Case, repeats: int = PROBES) -> LinkSample:
+        """Hand over KV of no request a few times; return carrier, bytes and the median seconds."""
+        prefill, decode = self._workers
+        times, size = [], 0
+        for _ in range(repeats):
+            decode.tell("run", case, time.perf_counter())
+            time.sleep(_START_S)  # the receiver waits, as it does while a prompt is computed
+            prefill.tell("probe", case)
+            size = prefill.answer()
+            times.append(decode.answer()["requests"][0]["transfer_s"])
+        return case.handoff.through, size, median(times)
 
     def run(self, case: Case) -> Served:
         """Run a case for real and return what happened."""

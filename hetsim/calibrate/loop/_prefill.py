@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from hetsim.calibrate.loop._cache import Codec, octets
+from hetsim.calibrate.loop._cache import Codec, octets, torch_dtype
 from hetsim.calibrate.loop._cases import Case, ModelKey
 from hetsim.calibrate.loop._shapes import config_of, dims_of
 from hetsim.calibrate.loop._transformer import Transformer
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Prefill", "prompt_of"]
+
+_COLD_BYTES = 96 * 2**20
+"""More than the last-level cache of a machine on which this runs."""
+_PASSES = 2
 
 
 def prompt_of(vocab: int, isl: int, seed: int) -> torch.Tensor:
@@ -34,6 +38,7 @@ class Prefill:
         self._codecs: dict[tuple[ModelKey, str], Codec] = {}
         self._buffers: dict[tuple[ModelKey, str], torch.Tensor] = {}
         self._sender: Sender | None = None
+        self._cold: torch.Tensor
 
     def connect(self, port: int, segment: str) -> None:
         """Connect to the decode process."""
@@ -50,10 +55,27 @@ class Prefill:
             size = dims.kv_elements(room)
             self._buffers[model, wire] = torch.zeros(size, dtype=torch.float32).to(codec.dtype)
         made.prefill(prompt_of(dims.vocab, 64, 0))
+        self._cold = torch.zeros(_COLD_BYTES, dtype=torch.uint8)
 
     def run(self, case: Case, start_s: float) -> list[dict[str, Any]]:
         """Serve the requests of a case in the order of their arrival; return what they took."""
         return [self._one(case, index, start_s) for index in range(len(case.asks))]
+
+    def probe(self, case: Case) -> int:
+        """Hand over KV that no prompt made, the caches as cold as a prefill leaves them.
+
+        Returns how many bytes crossed.
+        """
+        import torch
+
+        dims, isl = self._models[case.model].dims, case.asks[0].isl
+        kv = torch.zeros(dims.kv_elements(isl), dtype=torch_dtype(case.model.format))
+        for _ in range(_PASSES):
+            self._cold.add_(1)
+        payload = octets(kv)
+        assert self._sender is not None
+        self._sender.send({"request": 0, "first": 0, "tokens": isl}, payload, case.handoff.through)
+        return len(payload)
 
     def _one(self, case: Case, index: int, start_s: float) -> dict[str, Any]:
         ask, model = case.asks[index], self._models[case.model]

@@ -46,7 +46,13 @@ def serve_prefill(orders: Connection, core: int | None, limit_s: float) -> None:
     stage = Prefill(limit_s)
     _serve(
         orders,
-        {"connect": stage.connect, "load": stage.load, "run": stage.run, "twin": _twin},
+        {
+            "connect": stage.connect,
+            "load": stage.load,
+            "run": stage.run,
+            "probe": stage.probe,
+            "twin": _twin,
+        },
         limit_s,
     )
 

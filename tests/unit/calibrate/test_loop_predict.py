@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hetsim.calibrate.loop import SIZES, Ask, Case, Handoff, ModelKey, cases_of, dims_of
-from hetsim.calibrate.loop._links import fit_link_lines
+from hetsim.calibrate.loop._links import fit_link_lines, probe_cases
 from hetsim.calibrate.loop._predict import Predictor, host_of
 from hetsim.costs import Calibration, Parameters, load_calibration
 from hetsim.hardware import Accelerator, get_accelerator
@@ -123,3 +123,16 @@ def test_links_are_lines_through_medians() -> None:
     made = fit_link_lines([slice_(0.0), slice_(0.0), slice_(0.5)])  # one slice was disturbed
     assert made["tcp"].fixed_s == pytest.approx(1e-4)
     assert made["tcp"].bytes_per_s == pytest.approx(1e9)
+
+
+def test_links_are_probed_at_lengths_that_no_case_has() -> None:
+    cases = cases_of(("30m",), ("bf16", "fp32"), quick=False)
+    probes = probe_cases(cases)
+    asked = {ask.isl for case in cases for ask in case.asks}
+    assert not asked & {probe.asks[0].isl for probe in probes}
+    assert {(p.model, p.handoff.through) for p in probes} == {
+        (case.model, case.handoff.through) for case in cases
+    }
+    assert all(probe.handoff.side(probe.model.format) == "none" for probe in probes)
+    longest = max(ask.isl + ask.osl for case in cases for ask in case.asks)
+    assert all(probe.asks[0].isl <= longest for probe in probes)

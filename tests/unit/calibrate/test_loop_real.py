@@ -24,6 +24,7 @@ from hetsim.calibrate.loop import (
     dims_of,
     reference_tokens,
 )
+from hetsim.calibrate.loop._links import probe_cases
 from hetsim.calibrate.loop._pair import _Worker
 from hetsim.calibrate.loop._prefill import prompt_of
 from hetsim.calibrate.loop._process import serve_prefill
@@ -122,6 +123,12 @@ def test_a_pair_says_what_one_process_says_and_leaves_nothing() -> None:
                 assert row["landed_s"] <= row["first_token_s"] <= row["last_token_s"]
         together = max(len(step["requests"]) for step in served["steps"])
         assert together > 1  # continuous batching: later requests joined a running batch
+        for probe in probe_cases(everything):
+            through, size, seconds = pair.probe(probe, repeats=1)
+            assert through == probe.handoff.through
+            width = {"bf16": 2, "fp32": 4}[probe.model.format]
+            assert size == TINY.kv_elements(probe.asks[0].isl) * width
+            assert 0.0 < seconds < 1.0
         (cpu, wall), *_ = pair.sentinels()
         assert min(cpu, wall) > 0.0
     assert not set(before) & set(multiprocessing.active_children())
