@@ -19,7 +19,7 @@ from hetsim.representation._detection import (
 from hetsim.representation._drivers import BoundaryPolicy, CostDrivers, Flow, Traffic
 from hetsim.representation._error_table import KV_ERROR, KvError
 from hetsim.representation._verdict import SEVERITY, Verdict, run_bytes, verdict, verdict_groups
-from hetsim.representation._words import ENCODINGS, Encoding, encoding_of
+from hetsim.representation._words import ENCODINGS, Encoding, Tile, encoding_of
 
 __all__ = [
     "ENCODINGS",
@@ -37,6 +37,7 @@ __all__ = [
     "LayoutWords",
     "Representation",
     "SeqShard",
+    "Tile",
     "Traffic",
     "Verdict",
     "detect",

@@ -221,7 +221,10 @@ _CONDITIONS: dict[str, Callable[[Representation, Representation, Collection[str]
     "else": lambda p, c, options: True,
     "no_compat_check": lambda p, c, options: "no_compat_check" in options,
     "host_buffer": lambda p, c, options: "host_buffer" in options,
-    "page_grows": lambda p, c, options: p.page_tokens < c.page_tokens,
+    "tiled_page_multiple": lambda p, c, options: (
+        p.tile != "linear" and c.page_tokens % p.page_tokens == 0
+    ),
+    "page_multiple": lambda p, c, options: c.page_tokens % p.page_tokens == 0,
     "producer_tp_larger": lambda p, c, options: p.tp > c.tp,
     "tp_differs": lambda p, c, options: p.tp != c.tp,
     "permute_to_nhd": lambda p, c, options: (

@@ -1,7 +1,8 @@
 """What each runtime does about each mismatch of representations: a table, no code.
 
 Source: KV boundary study of 2026-11, sections 1.4 to 1.6 and finding 12. Cells are deduced from
-the checks that the sources of each runtime hold, not from running them.
+the checks that the sources of each runtime hold. Those of vLLM NIXL on page size, format and
+tensor parallelism were also played on a real pair (calibration/VALIDATION.md).
 
 Cells: ``R`` refused at connect, ``r`` refused per request or crash, ``C`` converted or handled,
 ``S`` silently wrong, ``ok`` harmless, ``-`` not offered by the runtime, ``?`` not established.
@@ -50,7 +51,18 @@ _COLUMN_NAMES = (
 # The hash of vLLM NIXL can be switched off; lengths of regions are still compared.
 _NIXL_HASH = (("no_compat_check", "r"), ("else", "R"))
 _NIXL_NAME = (("no_compat_check", "S"), ("else", "R"))
-_NIXL_PAGE = (("host_buffer", "R"), ("producer_tp_larger", "R"), ("page_grows", "C"), ("else", "R"))
+# D's page must be a multiple of P's: vllm 0.32.0, kv_transfer/kv_connector/utils.py,
+# block_size_ratio, and nixl/base_worker.py, _validate_remote_agent_handshake (same in 0.33.0).
+# D joins small blocks as if each token were a row (kv_postprocess_blksize_on_receive); a back end
+# that tiles its keys is not asked. The CPU back end keeps them as [head_dim, block] (cpu_attn.py;
+# element d of token t lies at d * block + t): a real pair of 0.32.0 then serves wrong text.
+_NIXL_PAGE = (
+    ("host_buffer", "R"),
+    ("producer_tp_larger", "R"),
+    ("tiled_page_multiple", "S"),
+    ("page_multiple", "C"),
+    ("else", "R"),
+)
 _NIXL_ORDER = (("permute_to_nhd", "C"), ("else", "R"))
 _NIXL_TP = (("heads_not_contiguous", "R"), ("replicated_producer_tp_larger", "R"), ("else", "C"))
 _SGLANG_ORDER = (("tp_differs", "R"), ("else", "S"))
@@ -93,9 +105,12 @@ TABLE: dict[str, dict[Mismatch, Cell]] = {
     for index, column in enumerate(_COLUMN_NAMES)
 }
 
+# Before vllm-project/vllm#26759 the connector asserted equal pages on both sides.
+TABLE["vllm_nixl_legacy"] = {**TABLE["vllm_nixl"], "page_size": "R"}
+
 COLUMNS: dict[str, str] = {
     "vllm_nixl_pull": "vllm_nixl",
-    "vllm_nixl_pull_legacy": "vllm_nixl",
+    "vllm_nixl_pull_legacy": "vllm_nixl_legacy",
     "vllm_nixl_push": "vllm_nixl",
     "vllm_mooncake": "vllm_mooncake",
     "trtllm_cpp": "trtllm_cpp",
@@ -113,6 +128,7 @@ COLUMNS: dict[str, str] = {
 
 DECLARED_CHECKS: dict[str, tuple[str, ...]] = {
     "vllm_nixl": ("dtype", "model", "version", "backend"),
+    "vllm_nixl_legacy": ("dtype", "model", "version", "backend"),
     "sglang": ("dtype",),
 }
 """Which stated words a handshake compares, whatever the bytes are."""

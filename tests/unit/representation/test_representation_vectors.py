@@ -115,6 +115,10 @@ def test_5_small_pages_into_large_ones_depend_on_the_shortest_run_allowed() -> N
     assert verdict(p, c, BoundaryPolicy(run_min_bytes=8192)).kind == "byte_compatible"
     assert verdict(p, c, BoundaryPolicy(run_min_bytes=8193)).kind == "relayout"
     assert detect(p, c, "vllm_nixl_pull").outcome == "convert"
+    assert detect(p, c, "vllm_nixl_pull_legacy").outcome == "reject_connect"
+    assert detect(p, rep(page=40), "vllm_nixl_pull").outcome == "reject_connect"
+    tiled = replace(p, tile="vectorized_5d"), replace(c, tile="vectorized_5d")
+    assert detect(*tiled, "vllm_nixl_pull").outcome == "silent", "seen on a real pair"
 
 
 def test_6_token_major_pages_of_16_and_32_keep_page_sized_runs() -> None:
