@@ -13,13 +13,20 @@ from hetsim.cli._options import Json
 __all__: list[str] = []
 
 
-@calibrate.command("links")
+@calibrate.command("links", short_help="Time and fit the links of this machine.")
 def links(
     kind: Annotated[
-        Many, typer.Option(metavar="NAME", help="Only this kind of link; may repeat.")
+        Many,
+        typer.Option(
+            metavar="NAME",
+            help="Only this kind of link: disk, host_device, nixl, shared_memory or tcp; may "
+            "repeat.",
+        ),
     ] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="About a minute.")] = False,
-    device: Annotated[str, typer.Option(help="auto, or a back end such as cuda.")] = "auto",
+    quick: Annotated[bool, typer.Option("--quick", help="About two minutes.")] = False,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, or a back end such as cuda.")
+    ] = "auto",
     out: Out = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do not go on with an interrupted measurement.")

@@ -78,6 +78,9 @@ def fit_links(
 ) -> tuple[LinkFit, ...]:
     """Fit the samples of links; with ``out`` write ``<out>/links/<date>.yaml`` as well.
 
+    Beside it ``engine-<kind>.yaml``, a transfer engine for scenarios, of every kind that can hand
+    KV over; it is of the cold operation, since a hand-off is one.
+
     Raises
     ------
     ScenarioError
@@ -85,7 +88,7 @@ def fit_links(
     """
     import pandas as pd
 
-    frames, connect, day = [], {}, date or ""
+    frames, connect, day, told = [], {}, date or "", list[str]()
     for path in (file for given in paths for file in _files(Path(given))):
         frames.append(_read(path))
         manifest = path.with_suffix(".json")
@@ -93,6 +96,7 @@ def fit_links(
             said = json.loads(manifest.read_text(encoding="utf-8"))
             connect.update(said.get("connect_s", {}))
             day = date or max(day, said.get("date", ""))
+            told.append(_provenance(said))
     table = pd.concat(frames, ignore_index=True)
     fits = []
     for (kind, op), part in table.groupby(["kind", "op"], sort=True):
@@ -102,8 +106,26 @@ def fit_links(
     if not fits:
         raise ScenarioError(Problem("no usable samples of links", file=str(paths[0])))
     if out is not None:
-        publish(out / "links" / f"{day or 'undated'}.yaml", links_text(fits, day))
+        publish(out / "links" / f"{day or 'undated'}.yaml", links_text(fits, day, told))
+        _publish_engines(out, fits, day)
     return tuple(fits)
+
+
+def _provenance(said: Mapping[str, Any]) -> str:
+    """Return where samples are from, as their manifest says it.
+
+    >>> _provenance({"cpu": "A CPU", "sentinel_ratios": {"0": 1.0, "1": 1.2}, "moved_rounds": [1]})
+    'A CPU, 2 rounds of which 1 moved'
+    """
+    rounds, moved = len(said.get("sentinel_ratios", {})), len(said.get("moved_rounds", []))
+    return f"{said.get('cpu', 'a CPU')}, {rounds} rounds of which {moved} moved"
+
+
+def _publish_engines(out: Path, fits: Sequence[LinkFit], day: str) -> None:
+    from hetsim.calibrate.links._engine import carriers, engine_text
+
+    for kind, fit in carriers(fits).items():
+        publish(out / "links" / f"engine-{kind}.yaml", engine_text(fit, day))
 
 
 def _files(path: Path) -> list[Path]:
@@ -234,15 +256,18 @@ def _solve(size: Any, pieces: Any, time_s: Any, knee: float) -> tuple[list[float
     return whole(found.x), covariance
 
 
-def links_text(fits: Sequence[LinkFit], date: str) -> str:
+def links_text(fits: Sequence[LinkFit], date: str, told: Sequence[str] = ()) -> str:
     """Return the YAML text of ``calibration/<device>/links/<date>.yaml``."""
+    source = "; ".join(["hetsim calibrate links", *dict.fromkeys(told)])
     lines = [
         "# Links measured on this machine: t = t0 + pieces t_piece + bytes / bytes_per_s; beyond",
         "# knee_bytes the further bytes move at bytes_per_s_beyond. connect: once per connection.",
+        "# *_cold: bytes in no cache, receiver asleep before, as in a hand-off: for predictions;",
+        "# the others repeat themselves on one buffer, and bound it from below.",
         "# errors: relative standard errors, covariances of logarithms; *_error_ratio: held back.",
         "schema: 1",
         f'date: "{date}"',
-        f'source: "{plain_text("hetsim calibrate links")}"',
+        f'source: "{plain_text(source)}"',
         "links:",
     ]
     for kind in dict.fromkeys(fit.kind for fit in fits):

@@ -51,7 +51,7 @@ class LinkOptions:
 
     @classmethod
     def quickly(cls, kinds: tuple[str, ...] = ()) -> LinkOptions:
-        """Return the options of about a minute."""
+        """Return the options of about two minutes."""
         effort = Effort(least=5, most=15, visit_s=0.3, tight=0.1)
         return cls(kinds=kinds, quick=True, rounds=3, largest_bytes=1 << 26, effort=effort)
 

@@ -7,7 +7,15 @@ from typing import Protocol
 
 from hetsim.spec import spec
 
-__all__ = ["Session", "Setting"]
+__all__ = ["COLD", "IDLE_S", "Ring", "Session", "Setting"]
+
+COLD = "_cold"
+"""Ends the name of an operation whose bytes lie in no cache and whose receiver slept."""
+IDLE_S = 0.003
+"""How long both ends stand still before a cold transfer: the receiver sleeps, as one does that
+waits for the end of a prefill."""
+_RING_BYTES = 1 << 28
+"""More than the last-level cache of any processor of today."""
 
 
 @spec
@@ -18,6 +26,31 @@ class Setting:
     """For files of a disk; what is written there is removed again."""
     device: str = "auto"
     largest_bytes: int = 1 << 28
+
+    @property
+    def ring_bytes(self) -> int:
+        """Room that cold transfers rotate over; twice the largest, whose pieces lie apart."""
+        return max(2 * self.largest_bytes, _RING_BYTES)
+
+
+class Ring:
+    """Where the next cold transfer lies: each after the one before, round a buffer.
+
+    >>> ring = Ring(100)
+    >>> [ring.next("send_cold", 40) for _ in range(3)], ring.next("send", 40)
+    ([0, 40, 0], 0)
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room, self._at = room, 0
+
+    def next(self, op: str, span: int) -> int:
+        """Return the start of the next ``span`` bytes; a hot operation always has the same."""
+        if not op.endswith(COLD):
+            return 0
+        start = self._at if self._at + span <= self._room else 0
+        self._at = start + span
+        return start
 
 
 class Session(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,6 +76,25 @@ def test_known_constants_are_found_with_their_errors(tmp_path: Path) -> None:
     assert found.seconds(1e9) == pytest.approx(0.25, rel=0.05)
     data, _ = read_yaml(tmp_path / "links" / "2026-01-02.yaml")
     assert data["links"]["tcp"]["send"]["grade"] == "measured"
+
+
+def test_the_engine_of_scenarios_is_the_cold_link(tmp_path: Path) -> None:
+    from hetsim.transfer import get_transfer_engine
+
+    slow = samples().assign(op="send_cold")
+    slow["time_s"] *= 2.0
+    write(tmp_path, pd.concat([samples(), slow], ignore_index=True))
+    hot, cold = fit_links([tmp_path], out=tmp_path)
+    assert (hot.op, cold.op) == ("send", "send_cold")
+    path = tmp_path / "links" / "engine-tcp.yaml"
+    engine = get_transfer_engine(str(path))
+    assert engine.control_s == pytest.approx(cold.t0_s, rel=1e-3)
+    assert engine.post_s == pytest.approx(2.0 * TRUE[1], rel=0.1)
+    assert engine.connect_s == 0.5
+    found = re.search(r'network.link is "(\d+) byte/s"', path.read_text())
+    assert found is not None
+    assert float(found.group(1)) == pytest.approx(2e9, rel=0.05), "half of 4e9"
+    assert "tcp send_cold" in engine.sources["default"]
 
 
 def test_a_cache_that_ends_is_a_knee(tmp_path: Path) -> None:
@@ -200,7 +220,8 @@ def test_real_links_move_pieces_and_close(kind: str, tmp_path: Path) -> None:
         for op in session.ops:
             for size, pieces in ((4096, 1), (1 << 16, 16), (1 << 16, 1)):
                 own = session.transfer(op, size, pieces)
-                assert own is None or own > 0.0
+                assert own is not None
+                assert own > 0.0
         assert session.connect_s > 0.0
     finally:
         session.close()
