@@ -11,7 +11,7 @@ from hetsim.calibrate.measure._bench import Bench
 from hetsim.calibrate.measure._registry import family_names, get_family
 from hetsim.calibrate.measure._statistics import Effort
 from hetsim.calibrate.measure._types import NotAvailable, Point, Reading
-from hetsim.errors import Problem, ScenarioError
+from hetsim.errors import Problem, ScenarioError, nearest
 from hetsim.spec import spec
 
 __all__ = ["Options", "Plan", "failure", "make_plan"]
@@ -35,7 +35,7 @@ class Options:
     round_s: float = 240.0
     """What one round may take, estimated; points are thinned evenly to that."""
     limit_s: float | None = None
-    """Wall time after which what there is must do."""
+    """Wall time of one call after which what there is must do; None for 29 minutes."""
     effort: Effort = Effort(visit_s=0.25)
     cold_bytes: float | None = None
 
@@ -49,7 +49,7 @@ class Options:
             "spare_rounds": 0,
             "longest_s": 0.05,
             "round_s": 38.0,
-            "limit_s": 168.0,
+            "limit_s": 160.0,
             "effort": effort,
         }
         return cls(**{**quick, **more})
@@ -104,6 +104,10 @@ def make_plan(bench: Bench, options: Options, extra: Iterable[Point] = ()) -> Pl
 def _candidates(options: Options) -> list[Point]:
     names = options.families or family_names()
     found = [at for name in names for at in get_family(name).points(options.quick)]
+    known = sorted({at.format for at in found})
+    for name in options.formats:
+        if name not in known:
+            raise ScenarioError(Problem(f"no format {name!r}; {nearest(name, known)}", "--format"))
     if options.formats:
         found = [at for at in found if at.format in options.formats]
     return found

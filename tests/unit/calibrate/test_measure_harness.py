@@ -298,6 +298,23 @@ def test_a_kernel_that_fails_at_one_shape_does_not_end_the_measurement(
         rounds_module._visit(bench, TINY, ("sentinel", at), time.perf_counter)
 
 
+@pytest.mark.parametrize(("limit_s", "visits"), [(None, 3), (700.0, 2)])
+def test_a_call_ends_in_time_whatever_is_left_of_its_rounds(
+    limit_s: float | None, visits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes pass from one look at the clock to the next; 29 are allowed by default."""
+    from dataclasses import replace
+
+    empty = {"role": "", "point": "p", "readings": []}
+    monkeypatch.setattr(rounds_module, "_visit", lambda *given: dict(empty))
+    bench: Any = SimpleNamespace(device=SimpleNamespace(accelerated=False), forget=lambda: None)
+    journal = Journal(tmp_path / "journal", {}, [point("gemm", "gemm", "bf16", "x", "y", m=1)])
+    ticks = iter(range(0, 6000, 600))
+    options = replace(TINY, limit_s=limit_s)
+    rounds_module.run_rounds(bench, journal, options, now=lambda: float(next(ticks)), started=0.0)
+    assert len(journal.visits) == visits
+
+
 def test_the_order_of_a_round_is_a_function_of_seed_and_round() -> None:
     assert order_of(20, 7, 3) == order_of(20, 7, 3)
     assert sorted(order_of(20, 7, 3)) == list(range(20))
