@@ -11,6 +11,7 @@ from hetsim.costs._calibration import GRADES, Calibration, Grade, Parameters, Pi
 from hetsim.costs._calibration_files import load_calibration, read_calibration_file
 from hetsim.costs._collectives import measured_pieces
 from hetsim.costs._constant import ConstantModel
+from hetsim.costs._network import Group, NetworkUse
 from hetsim.costs._roles import checkpoint_precision
 from hetsim.costs._roofline import expected_experts, smooth_max
 from hetsim.costs._step import StepModel
@@ -32,8 +33,10 @@ __all__ = [
     "ConstantModel",
     "DecodePoint",
     "Grade",
+    "Group",
     "GroupLinks",
     "Layout",
+    "NetworkUse",
     "OperatorCost",
     "Overheads",
     "Parameters",

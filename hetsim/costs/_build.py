@@ -6,6 +6,7 @@ from hetsim.costs._calibration import Calibration
 from hetsim.costs._collectives import Collectives
 from hetsim.costs._compile import compile_stage
 from hetsim.costs._memory import memory_of
+from hetsim.costs._network import network_use
 from hetsim.costs._roles import resolve_roles
 from hetsim.costs._stage import StageSums
 from hetsim.costs._step import ModelFlops, StepModel
@@ -91,4 +92,5 @@ def build_step_model(
         peak_flop_per_s=peak * layout.devices,
         peak_bytes_per_s=bandwidth * layout.devices,
         notes=roles.notes,
+        network=network_use(stage, layout, links),
     )

@@ -11,7 +11,7 @@ from hetsim.costs._types import GroupLinks, Layout
 from hetsim.errors import Problem, ScenarioError
 from hetsim.hardware import Accelerator, get_accelerator
 
-__all__ = ["Collectives", "measured_pieces"]
+__all__ = ["NETWORK_RATIO", "Collectives", "measured_pieces"]
 
 _SOURCE = "derived from nominal link rates"
 
@@ -24,7 +24,7 @@ _PCIE = 0.60
 """Of the line for two devices, falling as (2/n)^0.7 (public tables of L40S and RTX PRO 6000)."""
 _EXCHANGE = 0.40
 """Of the scale-up rate in expert all-to-all (DeepEP and public MoE serving rows)."""
-_NETWORK = 0.80
+NETWORK_RATIO = 0.80
 """Of the NIC line in collectives across nodes (NCCL over 400 Gbit/s, large messages)."""
 
 _FLOOR_S = {"switched": 3.5e-6, "mesh": 10e-6, "torus": 5e-6, "pcie": 20e-6}
@@ -76,13 +76,13 @@ class Collectives:
             # Both parts move at once, each its share of the destinations.
             share = (local - 1) / (ranks - 1)
             near = max((piece.s_per_byte for piece in inside), default=0.0) * share
-            slope = max(near, outside.s_per_byte)
-            return (self._piece(outside.t0_s, slope),)
+            far = outside.s_per_byte
+            return (self._piece(outside.t0_s, max(near, far), far),)
         if not inside:
             return (outside,)
+        far = outside.s_per_byte
         return tuple(
-            self._piece(piece.t0_s + outside.t0_s, piece.s_per_byte + outside.s_per_byte)
-            for piece in inside
+            self._piece(piece.t0_s + outside.t0_s, piece.s_per_byte + far, far) for piece in inside
         )
 
     def measured(self, kind: str, ranks: int) -> tuple[Piece, ...]:
@@ -138,8 +138,17 @@ class Collectives:
         ratio = there.aggregate / here.aggregate
         return tuple(replace(piece, s_per_byte=piece.s_per_byte * ratio) for piece in pieces)
 
-    def _piece(self, t0_s: float, s_per_byte: float) -> Piece:
-        return Piece(t0_s=t0_s, s_per_byte=s_per_byte, source=_SOURCE)
+    def _piece(self, t0_s: float, s_per_byte: float, network_s_per_byte: float = 0.0) -> Piece:
+        return Piece(
+            t0_s=t0_s,
+            s_per_byte=s_per_byte,
+            source=_SOURCE,
+            network_s_per_byte=network_s_per_byte,
+        )
+
+    def _crossing(self, t0_s: float, s_per_byte: float) -> Piece:
+        """Return a piece that lies on the network alone."""
+        return self._piece(t0_s, s_per_byte, s_per_byte)
 
     def _derived(self, kind: str, ranks: int) -> Piece:
         wire = self._wire()
@@ -176,12 +185,12 @@ class Collectives:
         nodes = ceil(ranks / local)
         floor = _NETWORK_FLOOR_S + 2.0 * log2(nodes) * self._links.network_latency_s
         if kind == "p2p":
-            return self._piece(floor, 1.0 / (_NETWORK * rate))
+            return self._crossing(floor, 1.0 / (NETWORK_RATIO * rate))
         if kind == "all_to_all":
             share = (ranks - local) / (ranks - 1)
-            return self._piece(floor + _EXCHANGE_FLOOR_S, share / (_NETWORK * rate))
+            return self._crossing(floor + _EXCHANGE_FLOOR_S, share / (NETWORK_RATIO * rate))
         rounds = 2.0 if kind == "all_reduce" else 1.0
-        return self._piece(floor, rounds * (nodes - 1) / nodes / local / (_NETWORK * rate))
+        return self._crossing(floor, rounds * (nodes - 1) / nodes / local / (NETWORK_RATIO * rate))
 
     def _wire(self) -> Wire:
         """Return the scale-up link, or the host link where there is none."""

@@ -137,7 +137,7 @@ class _Builder:
         """Add a collective over ``ranks`` devices, if there is more than one."""
         pieces = self.collectives.pieces(kind, ranks)
         if pieces:
-            made = LinkOp(name, kind, scope, count, pieces, moved)
+            made = LinkOp(name, kind, scope, count, pieces, moved, ranks)
             self.add((name, kind, ranks, moved), made)
 
     def attention_projections(self, attention: Attention, count: float) -> None:
@@ -211,7 +211,8 @@ class _Builder:
         else:
             pieces = self.collectives.pieces("all_to_all", layout.ranks)
             copies = expected_ranks(layout.ep, top_k)
-        made = LinkOp(f"moe_{name}", "all_to_all", "all", count, pieces, copies * sent)
+        moved, ranks = copies * sent, layout.ranks
+        made = LinkOp(f"moe_{name}", "all_to_all", "all", count, pieces, moved, ranks)
         self.add((name, sent), made)
 
     def small_kernels(self, attention: Attention, mlp: Mlp, count: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from copy import copy
 from math import exp, inf, log
 from typing import NamedTuple
 
@@ -125,15 +126,18 @@ class GemmOp(TokenOp):
             largest, other, bound = compute, memory, 0
         else:
             largest, other, bound = memory, compute, 1
-        p, walk = self.p, self.walk
+        walk = self.walk
         if walk > largest:
             largest, walk, bound = walk, largest, 3
-        total = 1.0 + (other / largest) ** p
-        if walk > 0.0:
-            total += (walk / largest) ** p
-        body = largest * total ** (1.0 / p)
-        if self.table:
-            body = self._tabled(tokens, body)
+        body = self._inside(tokens) if self.table else None
+        if body is None:
+            p = self.p
+            total = 1.0 + (other / largest) ** p
+            if walk > 0.0:
+                total += (walk / largest) ** p
+            body = largest * total ** (1.0 / p)
+            if self.table:
+                body = self._beyond(tokens, body)
         if self.t0 > body:
             bound = 3
         return (self.t0 + body, bound, self.flops * tokens, moved, self.base_bytes)
@@ -142,15 +146,20 @@ class GemmOp(TokenOp):
         """Whether ``tokens`` lie inside the measured rows; True where those are not stated."""
         return self.rows is None or self.rows[0] <= tokens <= self.rows[1]
 
-    def _tabled(self, tokens: float, roofline_s: float) -> float:
-        """Return the body by the table, or the roofline's scaled to it outside."""
+    def _inside(self, tokens: float) -> float | None:
+        """Return the body by the table, or None outside of its rows."""
         table, at = self.table, log(tokens)
-        edge = table[0] if at < table[0][0] else table[-1]
-        if table[0][0] - 1e-9 <= at <= table[-1][0] + 1e-9:
-            i = min(max(bisect_right(table, (at, inf)), 1), len(table) - 1)
-            (x0, y0), (x1, y1) = table[i - 1], table[i]
-            share = min(1.0, max(0.0, (at - x0) / (x1 - x0)))
-            return self.elements * exp(y0 + share * (y1 - y0))
+        if not table[0][0] - 1e-9 <= at <= table[-1][0] + 1e-9:
+            return None
+        i = min(max(bisect_right(table, (at, inf)), 1), len(table) - 1)
+        (x0, y0), (x1, y1) = table[i - 1], table[i]
+        share = min(1.0, max(0.0, (at - x0) / (x1 - x0)))
+        return self.elements * exp(y0 + share * (y1 - y0))
+
+    def _beyond(self, tokens: float, roofline_s: float) -> float:
+        """Return the roofline's body, scaled so that it meets the end of the table."""
+        table = self.table
+        edge = table[0] if log(tokens) < table[0][0] else table[-1]
         return self.elements * exp(edge[1]) * roofline_s / self._roofline(exp(edge[0]))
 
     def _roofline(self, tokens: float) -> float:
@@ -250,7 +259,7 @@ class TrafficOp(TokenOp):
 class LinkOp(TokenOp):
     """A collective: the fastest of its kernels, each ``t0 + bytes / rate``."""
 
-    __slots__ = ("bytes_per_token", "pieces")
+    __slots__ = ("bytes_per_token", "network_s_per_byte", "pieces", "ranks")
 
     def __init__(
         self,
@@ -260,9 +269,13 @@ class LinkOp(TokenOp):
         count: float,
         pieces: tuple[Piece, ...],
         bytes_per_token: float,
+        ranks: int = 2,
     ) -> None:
         super().__init__(name, kind, scope, "bytes", count)
         self.bytes_per_token = bytes_per_token
+        self.ranks = ranks
+        self.network_s_per_byte = pieces[0].network_s_per_byte
+        """Seconds of the links between nodes, the same in every piece; 0 inside one node."""
         self.pieces = tuple((piece.t0_s, piece.s_per_byte) for piece in pieces)
         self.grade = worst_grade([piece.grade for piece in pieces])
         self.source = pieces[0].source
@@ -274,3 +287,20 @@ class LinkOp(TokenOp):
         moved = self.bytes_per_token * tokens
         time_s, floor = min((t0 + moved * slope, t0) for t0, slope in self.pieces)
         return (time_s, 3 if 2.0 * floor > time_s else 2, 0.0, 0.0, 0.0)
+
+    def on_network(self, share: float) -> LinkOp:
+        """Return the same collective where the links between nodes yield ``share`` of their rate.
+
+        An exchange with experts moves near and far bytes at once, and the slower part counts;
+        other collectives do one after the other.
+        """
+        far = self.network_s_per_byte
+        if not far:
+            return self
+        made = copy(self)
+        if self.kind == "all_to_all":
+            made.pieces = tuple([(t0, max(slope, far / share)) for t0, slope in self.pieces])
+        else:
+            added = far * (1.0 / share - 1.0)
+            made.pieces = tuple([(t0, slope + added) for t0, slope in self.pieces])
+        return made

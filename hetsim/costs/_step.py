@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from math import ceil
 from typing import NamedTuple
 
 from hetsim.costs._calibration import Grade, worst_grade
 from hetsim.costs._memory import Memory
+from hetsim.costs._network import NetworkUse, on_network
 from hetsim.costs._operators import BOUNDS
+from hetsim.costs._prompts import only_prompts
 from hetsim.costs._stage import StageSums, added, remember
 from hetsim.costs._types import (
     Chunk,
@@ -22,6 +25,9 @@ from hetsim.costs._types import (
 )
 
 __all__ = ["ModelFlops", "StepModel"]
+
+_SHARES = 64
+"""Rates of the network whose step times are remembered at a time."""
 
 
 class ModelFlops(NamedTuple):
@@ -57,6 +63,7 @@ class StepModel:
         peak_flop_per_s: float,
         peak_bytes_per_s: float,
         notes: tuple[str, ...],
+        network: NetworkUse | None = None,
     ) -> None:
         self.sums = sums
         self.overheads = overheads
@@ -64,6 +71,8 @@ class StepModel:
         self.dp = layout.dp
         self.windows = sums.windows
         self.notes = notes
+        self.network = network
+        """What its collectives ask of the links between nodes; None if they stay inside."""
         self.memory = memory
         self.model_flops = model_flops
         self.peak_flop_per_s = peak_flop_per_s
@@ -74,11 +83,33 @@ class StepModel:
         self.kv_bytes_per_token_per_device = sum(memory.kv_bytes)
         self.kv_bytes_by_window = memory.kv_bytes
         self.state_bytes_per_sequence = memory.state_bytes
+        self._forget()
+        self.rank_devices = layout.tp * layout.pp
+        self._excess = max(0.0, overheads.kernel_scale_decode - overheads.kernel_scale_prefill)
+        self._single = layout.pp == 1 and layout.dp == 1
+
+    def _forget(self) -> None:
         self._points: dict[int, DecodePoint] = {}
         self._prompts: dict[Chunk, StepCost] = {}
         self._rank_points: dict[tuple[int, int], DecodePoint] = {}
-        self._rank_devices = layout.tp * layout.pp
-        self._excess = max(0.0, overheads.kernel_scale_decode - overheads.kernel_scale_prefill)
+        self._shares: dict[float, StepModel] = {}
+
+    def on_network(self, share: float) -> StepModel:
+        """Return the step times while the links between nodes yield ``share`` of their rate.
+
+        Only what collectives move between nodes is slower: ``t0 + bytes / (rate share)``. The
+        models of the last shares are remembered.
+        """
+        if share == 1.0 or self.network is None:
+            return self
+        found = self._shares.get(share)
+        if found is None:
+            if len(self._shares) >= _SHARES:
+                self._shares.clear()
+            found = self._shares[share] = copy(self)
+            found.sums = StageSums(on_network(self.sums.stage, share))
+            found._forget()
+        return found
 
     def activation_bytes(self, max_tokens: int) -> float:
         """Return the working memory per device of a step of ``max_tokens`` tokens per DP rank."""
@@ -145,7 +176,7 @@ class StepModel:
         return point
 
     def _new_rank_point(self, batch: int, passes: int) -> DecodePoint:
-        overheads, pp, devices = self.overheads, self.layout.pp, self._rank_devices
+        overheads, pp, devices = self.overheads, self.layout.pp, self.rank_devices
         micro = ceil(batch / passes)
         part, attended = self.sums.own_part(micro, micro), self.sums.decodes(micro)
         scale = overheads.kernel_scale_decode * pp
@@ -185,8 +216,12 @@ class StepModel:
             return self._decode_step(batch, context_sums)
         if self.dp > 1:
             return self.step_ranks(self.deal(chunks, batch, context_sums))
-        if not batch and len(chunks) == 1 and not any(context_sums):
+        if batch or any(context_sums):
+            return self._mixed(((chunks, batch, context_sums),))
+        if len(chunks) == 1:
             return self._prompt(chunks[0], context_sums)
+        if self._single:
+            return only_prompts(self, chunks)
         return self._mixed(((chunks, batch, context_sums),))
 
     def _prompt(self, chunk: Chunk, none: Sequence[float]) -> StepCost:
@@ -195,7 +230,8 @@ class StepModel:
         key = (new, past)
         cost = self._prompts.get(key)
         if cost is None:
-            cost = self._mixed((((key,), 0, none),))
+            alone = only_prompts(self, (key,)) if self._single else None
+            cost = alone or self._mixed((((key,), 0, none),))
             remember(self._prompts, key, cost)
         return cost
 
@@ -279,7 +315,7 @@ class StepModel:
     def _mixed_rank(self, load: Load, passes: int) -> _RankCost:
         """Return what one DP rank adds to a step with prompt chunks."""
         chunks, batch, context_sums = load
-        sums, overheads, pp, devices = self.sums, self.overheads, self.layout.pp, self._rank_devices
+        sums, overheads, pp, devices = self.sums, self.overheads, self.layout.pp, self.rank_devices
         sequences, tokens = len(chunks) + batch, batch
         for new, _ in chunks:
             tokens += new
@@ -341,4 +377,4 @@ def _dot(a: Sequence[float], b: Sequence[float]) -> float:
 
 def bound_of(buckets: Sequence[float]) -> str:
     """Return the name of the bound that most seconds fall under."""
-    return BOUNDS[max(range(len(buckets)), key=buckets.__getitem__)]
+    return BOUNDS[buckets.index(max(buckets))]

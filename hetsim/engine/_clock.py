@@ -1,12 +1,12 @@
 """The clock: a SimPy environment with absolute times, alarms, and one order of events.
 
-Events at one time run in the order (priority, sequence): urgent 0, normal 1, late 2.
+Events at one time run in the order (priority, sequence): urgent 0, normal 1, late 2, last 3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from math import inf
 from typing import Any
 
@@ -14,9 +14,9 @@ import simpy
 
 from hetsim.errors import InvariantViolated
 
-__all__ = ["LATE", "NORMAL", "URGENT", "Alarm", "Engine", "Signal", "Wake"]
+__all__ = ["LAST", "LATE", "NORMAL", "URGENT", "Alarm", "Engine", "Signal", "Wake"]
 
-URGENT, NORMAL, LATE = 0, 1, 2
+URGENT, NORMAL, LATE, LAST = 0, 1, 2, 3
 
 
 class Signal:
@@ -83,6 +83,19 @@ class Engine(simpy.Environment):
             raise InvariantViolated("L5", f"an event was set at {at_s!r} s, now is {self._now!r} s")
         heappush(self.queue, (at_s, priority, next(self.order), event))
 
+    def drop(self, order: int) -> None:
+        """Take the entry of that sequence number off the clock: a walk, for what is rare.
+
+        An entry that its owner takes for stale does no harm, but the clock still goes there.
+        """
+        queue = self.queue
+        for place, entry in enumerate(queue):
+            if entry[2] == order:
+                queue[place] = queue[-1]
+                queue.pop()
+                heapify(queue)
+                return
+
     def call_at(self, at_s: float, callback: Callable[[], None], priority: int = NORMAL) -> None:
         """Call ``callback()`` once at ``at_s``; what cannot be taken back needs no alarm."""
         self.put(Wake(_call, callback), at_s, priority)
@@ -109,6 +122,7 @@ class Engine(simpy.Environment):
         end = inf if until is None else float(until)
         if end < self._now:
             raise ValueError(f"until (={end}) must not be before now (={self._now})")
+        self._queue_soon()
         queue, after, soon = self.queue, self._after, self.soon
         while queue and queue[0][0] < end:
             self._now, _, self.rang, event = heappop(queue)
@@ -146,6 +160,7 @@ class Engine(simpy.Environment):
 
     def step(self) -> None:
         """Let the next event happen."""
+        self._queue_soon()
         if self._queue:
             self.rang = self._queue[0][2]
         super().step()

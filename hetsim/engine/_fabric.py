@@ -17,18 +17,18 @@ from itertools import count
 from math import inf
 from typing import Any
 
-from hetsim.engine._clock import NORMAL, Engine
-from hetsim.engine._flow import ALMOST, CANCELLED, LANDED, LANDING, MOVING, Flow, LinkState, Route
+from hetsim.engine._alone import Alone
+from hetsim.engine._clock import LATE, NORMAL, Engine, Signal
+from hetsim.engine._flow import CANCELLED, LANDED, LANDING, MOVING, Bundle, Flow, Route
 from hetsim.engine._instruments import Instruments
-from hetsim.engine._ledger import Ledger
-from hetsim.engine._sharing import ceiling_of, component, ending_with, fair_rates
+from hetsim.engine._sharing import around, ceiling_of, component, ending_with, fair_rates
 from hetsim.errors import InvariantViolated
 from hetsim.topology import Network, Path
 
 __all__ = ["Fabric"]
 
 
-class Fabric(Ledger):
+class Fabric(Alone):
     """Moves bytes over the links of ``network`` and calls back when they have landed.
 
     >>> from hetsim.topology import wire
@@ -49,6 +49,9 @@ class Fabric(Ledger):
         self._on_land = self._land
         self._watched = False
         self._see = instruments or Instruments()
+        self._unrated: list[Flow] = []
+        """Flows that began at this moment on links that bind: all of them are rated at once."""
+        self._rating = Signal(self._rate_fresh)
 
     # What a caller does
 
@@ -100,11 +103,13 @@ class Fabric(Ledger):
         if flow.state not in (MOVING, LANDING):
             return 0.0
         now = self.engine._now
+        if flow.lone:
+            self._look_at(flow, now)
         moving = flow.state == MOVING
         if moving:
             self._settle(flow, now)
         moved = flow.nbytes - flow.left_bytes
-        flow.state = CANCELLED
+        flow._state = CANCELLED
         flow.wake = -1
         self.lost_bytes += moved
         del self._active[flow]
@@ -119,28 +124,34 @@ class Fabric(Ledger):
         """Let a link yield ``bytes_per_s`` from now on; 0 holds its flows until it is raised."""
         if not 0.0 <= bytes_per_s < inf:
             raise InvariantViolated("L9", f"capacity of link {link_id} set to {bytes_per_s!r}")
+        self._look_at_all()
         now = self.engine._now
         changed = self.links[link_id]
-        touched = {link: None for flow in changed.users for link, _ in flow.route}
-        seeds = {link: None for link in touched if link.binds}
+        users = changed.bundle.users
+        touched = {bundle: None for flow in users for bundle, _ in flow.route}
+        seeds = {bundle: None for bundle in touched if bundle.binds}
         changed.capacity = bytes_per_s
+        changed.bundle.measure()
         self._routes.clear()  # their ceilings are not what they were
-        for flow in changed.users:
+        for flow in users:
             flow.ceiling = ceiling_of(flow.route, flow.limit)
-        for link in touched:
-            link.weigh()
-        self._rebalance(seeds, now, ((changed, 1.0),), extra=tuple(changed.users))
+        for bundle in touched:
+            bundle.weigh()
+        self._rebalance(seeds, now, ((changed.bundle, 1.0),), extra=tuple(users))
 
     def on_link_change(self, link_id: int, callback: Callable[[int], None]) -> None:
         """Call ``callback(link_id)`` whenever the flows on a link, or their rates, have changed."""
         link = self.links[link_id]
         link.watch = [*(link.watch or ()), callback]
         self._watched = True
+        self._look_at_all()
 
     # How it works
 
     def _learn(self, path: Path) -> tuple[Route, float]:
-        route = tuple((self.links[link], share) for link, share in path.route)
+        route, changed = self._bundler.route(path.route)
+        if changed:
+            self._routes.clear()
         ceiling = ceiling_of(route, inf)
         # The path is kept beside its route: its id stays taken for as long as we use it as a key.
         self._routes[id(path)] = (path, route, ceiling)
@@ -148,55 +159,86 @@ class Fabric(Ledger):
 
     def _join(self, flow: Flow, now: float) -> None:
         route, ceiling = flow.route, flow.ceiling
-        seeds: dict[LinkState, None] | None = None
-        for link, share in route:
-            users = link.users
+        alone = ceiling > 0.0
+        for bundle, share in route:
+            users = bundle.users
             if users:
-                link.demand += share * ceiling
+                self._let_go(users, now)
+            if users:
                 users[flow] = share
-                if link.demand > link.capacity * ALMOST:
-                    link.binds = True
-                    seeds = seeds or {}
-                    seeds[link] = None
+                bundle.demand += share * ceiling
+                if bundle.demand > bundle.enough:
+                    bundle.binds = True
+                    alone = False
             else:
-                link.demand = share * ceiling
-                link.busy_since_s = now
                 users[flow] = share
-        if seeds is None and ceiling > 0.0:
-            flow.rate_bytes_per_s = ceiling
+                bundle.demand = share * ceiling
+                bundle.busy_since_s = now
+        if not alone:
+            self._rate_later(flow, now)
+            return
+        flow.rate_bytes_per_s = ceiling
+        if self._watched or not self.silent:
             self._aim(flow, now)
             if self._watched:
                 self._tell(route)
         else:
-            self._rebalance(seeds or {}, now, route, extra=(flow,))
+            self._go_alone(flow, now)
 
-    def _leave(self, flow: Flow, now: float) -> dict[LinkState, None]:
+    def _rate_later(self, flow: Flow, now: float) -> None:
+        """Rate ``flow`` and those it slows when this moment is over: others may begin in it."""
+        for bundle, _ in flow.route:
+            if bundle.binds:
+                for other in bundle.users:
+                    if other.lone:
+                        self._join_in(other)
+        if not self._unrated:
+            self.engine.soon.append((now, LATE, -1, self._rating))
+        self._unrated.append(flow)
+
+    def _rate_fresh(self, _: Any = None) -> None:
+        """Give flows that began at this very moment their rates."""
+        if self._unrated:
+            fresh = [flow for flow in self._unrated if flow.state == MOVING]
+            self._unrated = []
+            seeds = {bundle: None for flow in fresh for bundle, _ in flow.route if bundle.binds}
+            alone = len(fresh) == 1 and len(seeds) == 1
+            self._rebalance(seeds, self.engine._now, (), extra=() if alone else fresh)
+
+    def settle(self) -> None:
+        """Bring rates and books up to this very moment."""
+        self._rate_fresh()
+        self._let_go(self._active, self.engine._now)
+
+    def _leave(self, flow: Flow, now: float) -> dict[Bundle, None]:
         """Take a flow off its links; return those where it may have slowed somebody."""
-        freed: dict[LinkState, None] = {}
+        freed: dict[Bundle, None] = {}
         ceiling, moved = flow.ceiling, flow.nbytes - flow.left_bytes
-        for link, share in flow.route:
-            link.carried += share * moved
-            users = link.users
+        for bundle, share in flow.route:
+            bundle.carried += share * moved
+            users = bundle.users
             del users[flow]
             if users:
-                link.demand -= share * ceiling
-                if link.binds:
-                    freed[link] = None
-                    link.binds = len(users) > 1 and link.demand > link.capacity * ALMOST
+                bundle.demand -= share * ceiling
+                if bundle.binds:
+                    freed[bundle] = None
+                    bundle.binds = len(users) > 1 and bundle.demand > bundle.enough
             else:
-                link.demand = 0.0
-                link.busy_s += now - link.busy_since_s
+                bundle.demand = 0.0
+                bundle.busy_s += now - bundle.busy_since_s
         return freed
 
     def _rebalance(
         self,
-        seeds: dict[LinkState, None],
+        seeds: dict[Bundle, None],
         now: float,
         touched: Route,
         extra: Iterable[Flow] = (),
     ) -> None:
         """Give new rates to the flows that binding links connect with ``seeds`` and ``extra``."""
-        flows, binding = component(seeds, extra)
+        flows, binding = around(seeds) if len(seeds) == 1 and not extra else ([], [])
+        if not flows:
+            flows, binding = component(seeds, extra)
         while due := [flow for flow in flows if flow.finish_s <= now]:
             # They end at this very moment, and must not be re-rated on their last byte.
             for flow in due:
@@ -208,11 +250,15 @@ class Fabric(Ledger):
             routes = [flow.route for flow in flows]
             self._tell(pair for route in (touched, *routes) for pair in route)
 
-    def _rate(self, flows: list[Flow], binding: list[LinkState], now: float) -> None:
+    def _rate(self, flows: list[Flow], binding: list[Bundle], now: float) -> None:
         rates = fair_rates(flows, binding)
         engine = self.engine
         for flow, rate in zip(flows, rates, strict=True):
             if rate == flow.rate_bytes_per_s and flow.finish_s < inf:
+                if flow.wake < 0:
+                    flow.wake = wake = next(engine.order)
+                    flow.wake_s = flow.finish_s
+                    heappush(engine.queue, (flow.finish_s, NORMAL, wake, flow))
                 continue
             # _settle and _aim, inlined: this loop is where shared links spend their time.
             left = flow.left_bytes
@@ -276,7 +322,7 @@ class Fabric(Ledger):
 
     def _end_bound(self, flow: Flow, now: float) -> None:
         """End a flow on a link that binds, and give its share to the others."""
-        freed: dict[LinkState, None] = {}
+        freed: dict[Bundle, None] = {}
         for ending in ending_with(flow, now):
             freed.update(self._leave_sent(ending, now))
         if freed:
@@ -284,7 +330,7 @@ class Fabric(Ledger):
         elif self._watched:
             self._tell(flow.route)
 
-    def _leave_sent(self, flow: Flow, now: float) -> dict[LinkState, None]:
+    def _leave_sent(self, flow: Flow, now: float) -> dict[Bundle, None]:
         self._sent += flow.left_bytes
         flow.left_bytes = 0.0
         freed = self._leave(flow, now)
@@ -294,7 +340,7 @@ class Fabric(Ledger):
     def _depart(self, flow: Flow, now: float) -> None:
         """Let the last byte, which has left, land after the latency of the path."""
         flow.left_bytes = 0.0
-        flow.state = LANDING
+        flow._state = LANDING
         flow.act = self._on_land
         engine = self.engine
         flow.wake = wake = next(engine.order)
@@ -305,8 +351,10 @@ class Fabric(Ledger):
         engine = self.engine
         if engine.rang != flow.wake:
             return
+        if flow.lone:
+            self._depart_alone(flow)
         flow.wake = -1
-        flow.state = LANDED
+        flow._state = LANDED
         flow.landed_s = engine._now
         self.landed_bytes += flow.nbytes
         del self._active[flow]
@@ -315,7 +363,8 @@ class Fabric(Ledger):
             hook(flow)
         flow.on_done(flow)
 
-    def _tell(self, route: Iterable[tuple[LinkState, float]]) -> None:
-        for link in dict.fromkeys(pair[0] for pair in route):
-            for callback in link.watch or ():
-                callback(link.id)
+    def _tell(self, route: Iterable[tuple[Bundle, float]]) -> None:
+        for bundle in dict.fromkeys(pair[0] for pair in route):
+            for link in bundle.links:
+                for callback in link.watch or ():
+                    callback(link.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hetsim.engine._bundles import Bundler
 from hetsim.engine._clock import Engine
 from hetsim.engine._flow import MOVING, Flow, LinkState
 from hetsim.errors import InvariantViolated
@@ -17,15 +18,20 @@ class Ledger:
         self.engine = engine
         self.network = network
         self.links = [LinkState(link.id, link.capacity_bytes_per_s) for link in network.links]
+        self._bundler = Bundler(self.links)
         self.landed_bytes = 0.0
         self.lost_bytes = 0.0
         """Bytes that had moved of flows that were cancelled."""
         self._sent = 0.0
         self._active: dict[Flow, None] = {}
 
+    def settle(self) -> None:
+        """Bring the books up to this very moment (:class:`Fabric` does)."""
+
     @property
     def sent_bytes(self) -> float:
         """Bytes that have left their sources."""
+        self.settle()
         now = self.engine._now
         return self._sent + sum(
             flow.left_bytes - (flow.nbytes - flow.moved_bytes(now))
@@ -36,19 +42,21 @@ class Ledger:
     @property
     def in_flight_bytes(self) -> float:
         """Bytes that have left their sources and are neither landed nor lost."""
+        self.settle()
         now = self.engine._now
         return sum(flow.moved_bytes(now) for flow in self._active)
 
     @property
     def flows(self) -> tuple[Flow, ...]:
         """Flows that move or land, in the order of their start."""
+        self.settle()
         return tuple(self._active)
 
     def link_rate_bytes_per_s(self, link_id: int) -> float:
         """Return what a link carries at this moment."""
-        return sum(
-            share * flow.rate_bytes_per_s for flow, share in self.links[link_id].users.items()
-        )
+        self.settle()
+        users = self.links[link_id].bundle.users
+        return sum(share * flow.rate_bytes_per_s for flow, share in users.items())
 
     def fair_share_bytes_per_s(self, link_id: int) -> float:
         """Return the rate that one more unlimited flow would get from this link alone.
@@ -57,17 +65,20 @@ class Ledger:
         """
         link = self.links[link_id]
         left = link.capacity - self.link_rate_bytes_per_s(link_id)
-        return max(left, link.capacity / (len(link.users) + 1))
+        return max(left, link.capacity / (len(link.bundle.users) + 1))
 
     def carried_bytes(self, link_id: int) -> float:
         """Return the bytes that a link has carried so far."""
-        link, now = self.links[link_id], self.engine._now
-        return link.carried + sum(share * f.moved_bytes(now) for f, share in link.users.items())
+        self.settle()
+        bundle, now = self.links[link_id].bundle, self.engine._now
+        moving = sum(share * flow.moved_bytes(now) for flow, share in bundle.users.items())
+        return bundle.carried + moving
 
     def busy_s(self, link_id: int) -> float:
         """Return for how long a link has had at least one flow."""
-        link = self.links[link_id]
-        return link.busy_s + (self.engine._now - link.busy_since_s if link.users else 0.0)
+        self.settle()
+        bundle = self.links[link_id].bundle
+        return bundle.busy_s + (self.engine._now - bundle.busy_since_s if bundle.users else 0.0)
 
     def check(self) -> None:
         """Assert L3 (sent = landed + in flight + lost) and that no link yields more than it has.
@@ -91,5 +102,5 @@ class Ledger:
                 raise InvariantViolated(
                     "L9",
                     f"link {name} carries {rate!r} B/s of {link.capacity!r}",
-                    [repr(flow) for flow in link.users],
+                    [repr(flow) for flow in link.bundle.users],
                 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hetsim.engine._flow import Flow, LinkState, Route
+from hetsim.engine._flow import Bundle, Flow, Route
 from hetsim.topology import progressive_fill
 
-__all__ = ["ceiling_of", "component", "ending_with", "fair_rates"]
+__all__ = ["around", "ceiling_of", "component", "ending_with", "fair_rates"]
 
 
 def ceiling_of(route: Route, limit: float) -> float:
@@ -19,10 +19,8 @@ def ceiling_of(route: Route, limit: float) -> float:
     return limit
 
 
-def component(
-    seeds: Iterable[LinkState], extra: Iterable[Flow]
-) -> tuple[list[Flow], list[LinkState]]:
-    """Return the flows that binding links connect with the seeds, and those links, in order."""
+def component(seeds: Iterable[Bundle], extra: Iterable[Flow]) -> tuple[list[Flow], list[Bundle]]:
+    """Return the flows that binding bundles connect with the seeds, and those, in order."""
     flows = dict.fromkeys(extra)
     reached = dict.fromkeys(seeds)
     for flow in flows:
@@ -42,12 +40,34 @@ def component(
     return list(flows), [link for link in frontier if link.binds]
 
 
-def fair_rates(flows: list[Flow], binding: list[LinkState]) -> list[float]:
+def around(seeds: Iterable[Bundle]) -> tuple[list[Flow], list[Bundle]]:
+    """Return the component of one bundle, if it is nothing but its flows; else nothing."""
+    (hub,) = seeds
+    flows = star(hub)
+    return (flows, [hub] if hub.binds else []) if flows else ([], [])
+
+
+def star(hub: Bundle) -> list[Flow] | None:
+    """Return the flows on ``hub`` if nothing else binds any of them: a component by itself."""
+    for flow in hub.users:
+        if flow.path.shares:
+            return None
+        for bundle, _ in flow.route:
+            if bundle.binds and bundle is not hub:
+                return None
+    return list(hub.users)
+
+
+def fair_rates(flows: list[Flow], binding: list[Bundle]) -> list[float]:
     """Return the fair rates of a component."""
     ceilings = [flow.ceiling for flow in flows]
     count = len(flows)
     if count == 1 or not binding:
         return ceilings
+    if len(binding) == 1 and len(binding[0].users) == count and not flows[0].path.shares:
+        even = binding[0].capacity / count
+        if even <= min(ceilings) and not any([flow.path.shares for flow in flows]):
+            return [even] * count
     if all([len(link.users) == count for link in binding]) and not any(
         [flow.path.shares for flow in flows]
     ):

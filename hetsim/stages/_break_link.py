@@ -73,9 +73,15 @@ def _weaken(
 
 
 def touch_flows(breaker: Breaker, armed: Armed, instance: Instance, pool: PoolStage) -> None:
-    """Touch every request whose KV is on its way from or to an instance."""
-    fabric = breaker.world.fabric
+    """Touch every request whose KV is on its way from or to an instance.
+
+    Where the collectives of the instance use its port, so do the steps of everybody on it.
+    """
+    fabric, crossings = breaker.world.fabric, breaker.world.crossings
     assert fabric is not None
+    if crossings is not None and crossings.use_ports_of(instance):
+        for seq in instance.sequences():
+            breaker.touch(armed, seq)
     sends = pool is breaker.pools[0]
     for flow in fabric.flows:
         seq = flow.tag[0]

@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from hetsim.errors import Problem, ScenarioError, nearest
+from hetsim.topology._exchange import exchanges
 from hetsim.topology._network import DirectedLink, Network, Path
 
 __all__ = ["Draft", "Gate", "Routes", "Stand", "evenly", "wire"]
@@ -139,6 +140,24 @@ class Routes:
         rounded = tuple(1.0 if abs(share - 1.0) < 1e-12 else share for share in shares.values())
         plain = all(share == 1.0 for share in rounded)
         return Path(tuple(shares), latency_s, () if plain else rounded)
+
+    def among(self, name: str, devices: int, groups: Sequence[tuple[str, int]]) -> Path | None:
+        """Return what the collectives of an instance use; see :meth:`Network.among`."""
+        stands = self._stands(name)
+        counts = [round(stand.weight * devices) for stand in stands]
+        domains = [s.domain if s.domain >= 0 else -1 - s.node for s in stands]
+        busiest: dict[int, float] = {}
+        for shape, size in groups:
+            shares: dict[int, float] = {}
+            for (src, dst), senders in exchanges(counts, domains, shape, size).items():
+                for part, legs in self._ways(stands[src], stands[dst]):
+                    for link in self._walk(legs, name, name, False):
+                        shares[link] = shares.get(link, 0.0) + senders * part
+            for link, share in shares.items():
+                busiest[link] = max(share, busiest.get(link, 0.0))
+        if not busiest:
+            return None
+        return Path(tuple(busiest), 0.0, tuple([n / devices for n in busiest.values()]))
 
     def _stands(self, name: str) -> tuple[Stand, ...]:
         known = self._draft.endpoints

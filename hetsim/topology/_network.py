@@ -99,6 +99,16 @@ class Network:
             found = self._paths[key] = self._routes.find(src, dst)
         return found
 
+    def among(self, name: str, devices: int, groups: Sequence[tuple[str, int]]) -> Path | None:
+        """Return the links that the collectives of an instance of ``devices`` devices use.
+
+        The rate of a flow on this path is that of all devices together, as with other paths from
+        or to an instance: ``shares[i]`` is the part of the devices that send over ``links[i]`` at
+        once, in the ``groups`` (shape, size; see :func:`~hetsim.topology._exchange.exchanges`)
+        that load it most. None if nothing leaves a scale-up domain.
+        """
+        return self._routes.among(name, devices, groups)
+
     def link(self, name: str) -> DirectedLink:
         """Return the link called ``name``; :class:`ScenarioError` lists near names."""
         if name not in self._names:

@@ -162,6 +162,38 @@ def windowed_after_handoff(draw: Draw) -> dict[str, Any]:
     return {"model": model, **pair(draw, arrivals(draw, isl, osl))}
 
 
+def crossing(draw: Draw, workload: dict[str, Any], cut: dict[str, int]) -> dict[str, Any]:
+    """Decode instances on two nodes each, whose collectives share NICs with KV; a link breaks."""
+    d = {"accelerator": "l40s", "parallel": cut, "devices_per_node": 2, "max_seqs": 16}
+    nic = str(draw.choice(["10 Gbit/s", "40 Gbit/s"]))
+    made = pair(draw, workload, p={"max_batched_tokens": 2048}, d=d, nic=nic)
+    at = {"pool": "d", "at": "0.6 s"}
+    slow = {"kind": "link_slow", "duration": "0.3 s", "factor": float(draw.choice([0.2, 0.6]))}
+    down = {"kind": "link_flap", "duration": "0.05 s", "times": 2}
+    return {**made, "faults": [{**at, **(slow if draw.integers(3) else down)}]}
+
+
+def crossing_tp(draw: Draw) -> dict[str, Any]:
+    return crossing(draw, arrivals(draw, 400, 80, (20, 60)), {"tp": 4})
+
+
+def crossing_pp(draw: Draw) -> dict[str, Any]:
+    return crossing(draw, arrivals(draw, 400, 80, (20, 60)), {"tp": 2, "pp": 2})
+
+
+def crossing_ep(draw: Draw) -> dict[str, Any]:
+    load = arrivals(draw, 300, 60, (20, 60))
+    return {"model": "qwen3-30b-a3b", **crossing(draw, load, {"tp": 1, "dp": 4, "ep": 4})}
+
+
+def crossing_spine(draw: Draw) -> dict[str, Any]:
+    """Co-located instances that share the few uplinks of a leaf: collectives meet each other."""
+    more = {"accelerator": "l40s", "parallel": {"tp": 8}, "devices_per_node": 2, "instances": 3}
+    made = alone(draw, arrivals(draw, 400, 80, (20, 60)), **more)
+    spine = {"fabric": "two_tier", "nic": "40 Gbit/s", "nics_per_node": 2}
+    return {**made, "network": {**spine, "oversubscription": 4.0, "nodes_per_leaf": 3}}
+
+
 FLAVOURS: tuple[Flavour, ...] = (
     colocated,
     preempted_by_recompute,
@@ -176,7 +208,15 @@ FLAVOURS: tuple[Flavour, ...] = (
     crashed_decode,
     preempted_after_handoff,
     windowed_after_handoff,
+    crossing_tp,
+    crossing_pp,
+    crossing_ep,
+    crossing_spine,
 )
+
+
+CROSSING = ("crossing_tp", "crossing_pp", "crossing_ep", "crossing_spine")
+"""Flavours in which the rate of collectives must have cut segments."""
 
 
 def scenario(flavour: Flavour, number: int) -> dict[str, Any]:
@@ -221,6 +261,8 @@ def happened(plan: Any, world: Any, found: dict[str, pd.DataFrame]) -> set[str]:
         "link_rate_change": _hit_by_slow_link(plan, transfers),
         "prefill_crash": "prefill_crash" in reasons,
         "decode_crash": "decode_crash" in reasons,
+        "collective_rate_change": _cuts(world) > 0,
+        "collective_under_dp": last.ranks > 1 and _cuts(world) > 0,
         "attention_dp": last.ranks > 1 and bool((steps.steps > 1).any()),
     }
     return {name for name, yes in met.items() if yes}
@@ -239,7 +281,13 @@ WANTED = (
     "prefill_crash",
     "decode_crash",
     "attention_dp",
+    "collective_rate_change",
 )
+
+
+def _cuts(world: Any) -> int:
+    """Return how many segments ended for a new rate of the network and nothing else."""
+    return sum(getattr(one, "cuts", 0) for stage in world.pools for one in stage.instances)
 
 
 def _hit_by_slow_link(plan: Any, transfers: pd.DataFrame) -> bool:
@@ -273,6 +321,7 @@ class Meetings:
         self.met: collections.Counter[str] = collections.Counter()
         self.scenarios = 0
         self.longest = 0
+        self.cuts: collections.Counter[str] = collections.Counter()
 
     def compare(self, flavour: Flavour, number: int) -> None:
         data = scenario(flavour, number)
@@ -282,6 +331,8 @@ class Meetings:
             same(table, slow[name], f"{flavour.__name__} {number}: {name}")
         assert world.ended == slow_world.ended
         assert world.reasons == slow_world.reasons
+        assert _cuts(world) == _cuts(slow_world)
+        self.cuts[flavour.__name__] += _cuts(world)
         self.met.update(happened(plan, world, fast))
         self.scenarios += 1
         self.longest = max(self.longest, int(fast["steps"].steps.max()))
@@ -305,3 +356,5 @@ def test_fast_forward_equals_stepwise_and_meets_everything():
     met = meetings.met
     short = {name: met[name] for name in WANTED if met[name] < LEAST}
     assert not short, f"met too rarely: {short}; all: {dict(met)}"
+    rare = {name: meetings.cuts[name] for name in CROSSING if meetings.cuts[name] < LEAST}
+    assert not rare, f"too few segments cut by a rate of the network: {rare}"

@@ -202,3 +202,16 @@ def test_simpy_steps_through_the_same_events(engine, log):
     engine.call_at(1.0, lambda: late_now(engine, log, "late"))
     engine.run(until=engine.timeout(2.0))
     assert log == ["late"]
+
+
+def test_a_dropped_entry_does_not_move_the_clock():
+    engine, seen = Engine(), []
+    orders = []
+    for at in (3.0, 1.0, 2.0, 9.0):
+        engine.call_at(at, lambda at=at: seen.append(at))
+        orders.append(engine.queue[0][2] if at == 1.0 else max(e[2] for e in engine.queue))
+    engine.drop(orders[3])
+    engine.drop(orders[3])  # it is gone: nothing happens
+    engine.drop(orders[2])
+    engine.run()
+    assert (seen, engine.now) == ([1.0, 3.0], 3.0)
