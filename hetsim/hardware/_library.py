@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hetsim.errors import Problem, ScenarioError, nearest
 from hetsim.hardware._names import Wish, choose, fold
 from hetsim.hardware._types import Accelerator, Host, Link
-from hetsim.spec import data_root
+from hetsim.spec import data_root, shelved
 
 if TYPE_CHECKING:
     from hetsim.hardware._forms import IdleRatio
@@ -120,7 +120,6 @@ def _unknown(kind: str, name: str, known: Collection[str], path: str) -> Scenari
     return ScenarioError(Problem(f"no {kind} {name!r}; {nearest(name.lower(), known)}", path))
 
 
-@lru_cache(maxsize=1024)
 def get_accelerator(name: str, path: str = "") -> Accelerator:
     """Return the accelerator that ``name`` means; ``path`` is the place in the user's file.
 
@@ -136,6 +135,12 @@ def get_accelerator(name: str, path: str = "") -> Accelerator:
     >>> get_accelerator("H100-SXM").name, get_accelerator("GB300-NVL72").name
     ('h100-sxm', 'gb300')
     """
+    brought: Accelerator | None = shelved("accelerators", name)
+    return brought if brought is not None else _known_accelerator(name, path)
+
+
+@lru_cache(maxsize=1024)
+def _known_accelerator(name: str, path: str) -> Accelerator:
     found = name if name in accelerator_names() else choose(name, _index(), _fits)
     if found is None:
         raise _unknown("accelerator", name, accelerator_names(), path)
@@ -162,7 +167,6 @@ def get_link(name: str, path: str = "") -> Link:
     return read_link(_folder("links") / f"{found}.yaml", source_titles())
 
 
-@lru_cache(maxsize=256)
 def get_host(name: str, path: str = "") -> Host:
     """Return the server type called ``name``, whatever its case and punctuation.
 
@@ -171,6 +175,12 @@ def get_host(name: str, path: str = "") -> Host:
     ScenarioError
         If there is none.
     """
+    brought: Host | None = shelved("hosts", name)
+    return brought if brought is not None else _known_host(name, path)
+
+
+@lru_cache(maxsize=256)
+def _known_host(name: str, path: str) -> Host:
     from hetsim.hardware._build import read_host
 
     found = {fold(known): known for known in host_names()}.get(fold(name))

@@ -36,6 +36,11 @@ def check(
         If it cannot run: need, have, short by.
     """
     subject = Subject(scenario, sets, workload, seed)
+    with subject.loaded.in_use():
+        return _checked(subject)
+
+
+def _checked(subject: Subject) -> dict[str, Any]:
     check_limits(subject.scenario, subject.plan)
     lease = lease_budget(subject) if subject.plan.boundary is not None else None
     return {

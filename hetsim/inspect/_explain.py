@@ -35,13 +35,18 @@ def explain(
         As :func:`hetsim.check`.
     """
     subject = Subject(scenario, sets, workload, seed)
+    with subject.loaded.in_use():
+        return {"name": subject.scenario.name, "steps": _steps(subject)}
+
+
+def _steps(subject: Subject) -> list[dict[str, Any]]:
     steps = []
     for pool in subject.plan.pools:
         if pool.role != "decode":
             steps.append(_prefill(subject, pool))
         if pool.role != "prefill":
             steps.append(_decode(subject, pool))
-    return {"name": subject.scenario.name, "steps": steps}
+    return steps
 
 
 def typical_batch(subject: Subject, pool: PoolPlan) -> int:
@@ -113,7 +118,7 @@ def _operators(
 ) -> list[dict[str, Any]]:
     if not isinstance(pool.model, StepModel):
         row = {"name": "constant", "kind": "constant", "count": 1.0, "flops": 0.0, "bytes": 0.0}
-        said = {"bound_by": "host", "format": "any", "grade": "measured", "source": "scenario"}
+        said = {"bound_by": "host", "format": "any", "grade": "stated", "source": "scenario"}
         return [{**row, "time_s": total_s, **said, "share": 1.0}]
     rows = pool.model.operators(chunks, batch, sums)
     return [{**asdict(row), "share": row.time_s / total_s} for row in rows]

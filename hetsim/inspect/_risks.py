@@ -10,6 +10,7 @@ from hetsim.inspect._residency import residency_risks
 from hetsim.inspect._subject import Subject
 from hetsim.ownership import PROTOCOL_INVARIANTS
 from hetsim.run import decode_step_s, notes_on_power, prefill_s
+from hetsim.stages import beats_may_be_late
 from hetsim.units import format_seconds
 
 __all__ = ["risks"]
@@ -121,6 +122,31 @@ def _ownership(subject: Subject) -> Iterator[str]:
         )
 
 
+def _admission(subject: Subject) -> Iterator[str]:
+    """Yield what the router and the messages of a hand-off leave open, with who has met it."""
+    plan, stated = subject.plan, subject.scenario.boundary
+    if plan.boundary is None or stated is None:
+        return
+    load = subject.load(subject.bounds.decode_req_s)
+    if load is not None and load > 1.0 and stated.hold_above is None:
+        yield (
+            "the router lets prompts in whatever waits on decode, for no runtime sends it a credit "
+            "(sglang issue 30033); boundary.hold_above holds them back"
+        )
+    if stated.message_ids == "room":
+        yield (
+            "messages name a request by its client's id alone: two deliveries of one id are "
+            "confused (sglang issue 40125)"
+        )
+    if stated.step_timers is not False and beats_may_be_late(
+        plan.boundary, plan.pools[-1], plan.max_context
+    ):
+        yield (
+            "heartbeats wait for decode's steps, the longest of which may outlast the lease "
+            "(vLLM sends them from its scheduler step)"
+        )
+
+
 def _placement(subject: Subject) -> Iterator[str]:
     from hetsim.scenario import devices_per_node
 
@@ -154,6 +180,7 @@ _TOPICS = (
     _sizes,
     _representation,
     _ownership,
+    _admission,
     residency_risks,
     _placement,
     _evidence,

@@ -36,9 +36,9 @@ def find_capacity(loaded: Loaded, progress: Callable[[str], None] | None = None)
     with loaded.locating():
         search = _Search(loaded, progress)
         search.bracket()
-    while search.high > search.low * TOLERANCE and search.low > 0.0:
-        search.try_rate(sqrt(search.low * search.high))
-    return search.result()
+        while search.high > search.low * TOLERANCE and search.low > 0.0:
+            search.try_rate(sqrt(search.low * search.high))
+        return search.result()
 
 
 class _Search:

@@ -70,13 +70,17 @@ class RunDirectory:
             except OSError:
                 return
 
-    def write(self, result: Result) -> None:
-        """Add the small files and give the directory its name."""
+    def write(self, result: Result, embedded: str = "") -> None:
+        """Add the small files and give the directory its name.
+
+        ``embedded`` follows the scenario in its file: what the run took from the catalogue.
+        """
         folder = self.temporary
         (folder / "summary.json").write_text(result.to_json() + "\n", encoding="utf-8")
         text = json.dumps(plain(result.manifest), indent=2, ensure_ascii=False)
         (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "scenario.resolved.yaml").write_text(result.scenario_yaml, encoding="utf-8")
+        text = result.scenario_yaml + embedded
+        (folder / "scenario.resolved.yaml").write_text(text, encoding="utf-8")
         os.chmod(folder, 0o755)
         if self._is_full() and not self.overwrite:
             raise self._problem("was filled while this ran")

@@ -10,7 +10,7 @@ from typing import Any
 
 from hetsim.errors import Problem, ScenarioError, nearest
 from hetsim.runtimes._types import Runtime
-from hetsim.spec import data_root
+from hetsim.spec import data_root, shelved
 
 
 def _folder() -> Path:
@@ -23,7 +23,6 @@ def runtime_names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in _folder().glob("*.yaml")))
 
 
-@lru_cache(maxsize=128)
 def get_runtime(name: str) -> Runtime:
     """Return the preset called ``name`` (case and ``-`` for ``_`` do not matter).
 
@@ -35,6 +34,12 @@ def get_runtime(name: str) -> Runtime:
     >>> get_runtime("vllm_nixl_pull").page_tokens
     16
     """
+    brought: Runtime | None = shelved("runtimes", name)
+    return brought if brought is not None else _known_runtime(name)
+
+
+@lru_cache(maxsize=128)
+def _known_runtime(name: str) -> Runtime:
     folded = name.strip().lower().replace("-", "_")
     if folded not in runtime_names():
         raise ScenarioError(f"no runtime {name!r}; {nearest(folded, runtime_names())}")

@@ -19,6 +19,7 @@ from hetsim.hardware import (
 from hetsim.model import Model, get_model
 from hetsim.runtimes import Runtime, get_runtime, load_runtime_file
 from hetsim.scenario._types import Pool, Scenario
+from hetsim.spec import on_shelf, shelved
 
 __all__ = [
     "Parts",
@@ -50,18 +51,25 @@ def _own_file(name: str, base_dir: str | Path) -> Path | None:
 
 def accelerator_of(name: str, base_dir: str | Path = ".") -> Accelerator:
     """Return the accelerator of that name, or of the profile at that path."""
+    if shelved("accelerators", name) is not None:
+        return get_accelerator(name)
     own = _own_file(name, base_dir) if name.endswith(_YAML) else None
     return load_accelerator_file(own) if own is not None else get_accelerator(name)
 
 
 def runtime_of(name: str, base_dir: str | Path = ".") -> Runtime:
     """Return the runtime preset of that name, or the one at that path."""
+    if shelved("runtimes", name) is not None:
+        return get_runtime(name)
     own = _own_file(name, base_dir) if name.endswith(_YAML) else None
     return load_runtime_file(own) if own is not None else get_runtime(name)
 
 
 def model_of(name: str, base_dir: str | Path = ".") -> Model:
     """Return the model of that name, or of the configuration at that path."""
+    brought: Model | None = shelved("models", name)
+    if brought is not None:
+        return brought
     is_path = "/" in name or name.endswith((".json", *_YAML))
     own = _own_file(name, base_dir) if is_path else None
     return get_model(str(own)) if own is not None else get_model(name)
@@ -71,7 +79,10 @@ def host_of(pool: Pool, accelerator: Accelerator) -> Host | None:
     """Return the server around the accelerators: the stated one, or the usual one."""
     if pool.host is not None:
         return get_host(pool.host)
-    hosts = (get_host(name) for name in host_names())
+    brought = on_shelf("hosts")
+    if brought is None or shelved("accelerators", accelerator.name) is None:
+        brought = dict.fromkeys(host_names())
+    hosts = (get_host(name) for name in brought)
     return next((host for host in hosts if host.accelerator == accelerator.name), None)
 
 

@@ -8,9 +8,17 @@ from typing import Any
 
 from hetsim.scenario._load import Loaded
 from hetsim.scenario._parts import accelerator_of, devices_per_node, host_of
+from hetsim.scenario._profiles import collect_profiles, differing, dump_profiles
 from hetsim.scenario._types import Scenario
 
-__all__ = ["dump_scenario", "plain_scenario", "resolve", "resolved_yaml"]
+__all__ = [
+    "dump_scenario",
+    "embedded_yaml",
+    "notes_on_profiles",
+    "plain_scenario",
+    "resolve",
+    "resolved_yaml",
+]
 
 
 def plain_scenario(scenario: Scenario) -> dict[str, Any]:
@@ -101,6 +109,26 @@ def resolved_yaml(loaded: Loaded, plan: Any = None) -> str:
     head = [] if plan is None else [f"# {line}" for line in _facts(plan)]
     body = dump_yaml(resolve(loaded.scenario, loaded.base_dir, plan))
     return "\n".join([*head, body])
+
+
+def embedded_yaml(loaded: Loaded) -> str:
+    """Return the section that follows :func:`resolved_yaml` in a run directory.
+
+    It holds what the run took from the catalogue, so that the file alone is enough to run again.
+    """
+    with loaded.in_use():
+        words = resolve(loaded.scenario, loaded.base_dir)
+        return dump_profiles(collect_profiles(loaded.scenario, words, loaded.base_dir))
+
+
+def notes_on_profiles(loaded: Loaded) -> list[str]:
+    """Return what a scenario embeds and does not use, and what it uses and does not embed."""
+    if loaded.profiles is None:
+        return []
+    with loaded.in_use():
+        words = resolve(loaded.scenario, loaded.base_dir)
+        used = collect_profiles(loaded.scenario, words, loaded.base_dir)
+    return differing(loaded.profiles, used)
 
 
 def _facts(plan: Any) -> Iterator[str]:

@@ -44,6 +44,7 @@ EXAMPLES: dict[str, Any] = {
     "Boundary.control_latency": "1 ms",
     "Boundary.transit": "8 GB",
     "handles": 4,
+    "hold_above": 0.9,
     "step_timers": True,
     "Slo.tpot": "50 ms",
     "Slo.e2e": "20 s",
@@ -110,4 +111,30 @@ def scenario_schema() -> dict[str, Any]:
     >>> scenario_schema()["properties"]["seed"]["description"]
     'Every random draw follows from it.'
     """
-    return described_schema(Scenario, EXAMPLES)
+    made = described_schema(Scenario, EXAMPLES)
+    made["properties"]["profiles"] = _profiles()
+    return made
+
+
+def _profiles() -> dict[str, Any]:
+    """Return the schema of the embedded section: rooms, and in each the parts of the run."""
+    docs = {
+        "accelerators": "Devices, by the word that the scenario uses.",
+        "hosts": "Servers, by name.",
+        "models": "The model, by the word that the scenario uses.",
+        "runtimes": "Presets of engines, by name.",
+        "calibrations": "Layers of evidence about step times, by the name of the device.",
+        "transfer": "``table``: transfer engines, registration and converters.",
+        "regimes": "Named workloads, by name.",
+    }
+    parts = {"type": "object", "additionalProperties": {"type": "object"}}
+    return {
+        "type": "object",
+        "description": (
+            "What the run took from the catalogue, written by hetsim into a run directory; while "
+            "the scenario is in use, it stands in for the catalogue."
+        ),
+        "properties": {room: {**parts, "description": text} for room, text in docs.items()},
+        "additionalProperties": False,
+        "examples": [{"calibrations": {"h100-sxm": {}}}],
+    }

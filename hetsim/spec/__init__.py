@@ -9,5 +9,18 @@ from hetsim.spec._data import data_root
 from hetsim.spec._decorator import kinds, lookup, register, spec
 from hetsim.spec._html import html_table
 from hetsim.spec._plain import plain_copy
+from hetsim.spec._shelf import Shelf, on_shelf, shelf, shelved
 
-__all__ = ["data_root", "html_table", "kinds", "lookup", "plain_copy", "register", "spec"]
+__all__ = [
+    "Shelf",
+    "data_root",
+    "html_table",
+    "kinds",
+    "lookup",
+    "on_shelf",
+    "plain_copy",
+    "register",
+    "shelf",
+    "shelved",
+    "spec",
+]

@@ -8,10 +8,12 @@ Read ``_types.py`` first (engine, ends, plan), then ``_planner.py`` (drivers to 
 from hetsim.transfer._convert import convert_s
 from hetsim.transfer._fit import LineFit, fit_line
 from hetsim.transfer._library import (
+    TransferTable,
     converter_names,
     get_converter,
     get_registration,
     get_transfer_engine,
+    get_transfer_table,
     load_transfer_engine_file,
     transfer_engine_names,
 )
@@ -43,6 +45,7 @@ __all__ = [
     "Staging",
     "TransferEngine",
     "TransferPlan",
+    "TransferTable",
     "build_planner",
     "convert_s",
     "converter_names",
@@ -52,6 +55,7 @@ __all__ = [
     "get_converter",
     "get_registration",
     "get_transfer_engine",
+    "get_transfer_table",
     "handshake_s",
     "layer_ready_s",
     "load_transfer_engine_file",

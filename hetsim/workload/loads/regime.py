@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hetsim.errors import ScenarioError, nearest
-from hetsim.spec import data_root, spec
+from hetsim.spec import data_root, shelved, spec
 from hetsim.workload._types import Count, RequestsPerSecond, Seconds
 from hetsim.workload._workload import Workload
 
@@ -29,6 +29,9 @@ def regime_workload(name: str) -> dict[str, Any]:
     """
     from hetsim.spec._yaml import read_yaml
 
+    brought: dict[str, Any] | None = shelved("regimes", name)
+    if brought is not None:
+        return brought
     if name not in regime_names():
         raise ScenarioError(f"no regime called {name!r}; {nearest(name, regime_names())}")
     data: dict[str, Any] = read_yaml(data_root("hardware_profiles") / "regimes" / f"{name}.yaml")[0]
