@@ -25,16 +25,20 @@ __all__ = ["consumer_rows"]
 
 OVER = "converting scrapping decoding preempted retracted free gone"
 
+# ``cancelling``: the client has gone, and P has not yet said that its writes are over. Only
+# variants that settle know it; others end the request first, and drain as ``aborting``.
+
 
 def consumer_rows(t: Table, v: Variant, o: Options) -> None:
     """Enter D's side, from first sight of the request to the end of decode."""
     t.state("Ds", "absent queued")
-    t.state("Ds", "published aborting" if _drains(v) else "published", owner=D_LINK)
+    t.state("Ds", f"published {_draining(v)}", owner=D_LINK)
     decode_states(t)
     _admission(t, v)
     _answers(t, v, o)
     _withdrawal(t, v, o)
-    decode_rows(t, o, "flying" if v.facts.initiator == "D" else "")
+    reads: Quiet = "flying" if v.facts.initiator == "D" else ""
+    decode_rows(t, o, reads, settles="settles" in v.traits)
 
 
 def _admission(t: Table, v: Variant) -> None:
@@ -46,7 +50,8 @@ def _admission(t: Table, v: Variant) -> None:
     if beat:
         # P's clock bounds D's silence: D says that it is alive for as long as it waits for room.
         t.on("Ds", "queued", "timer:beat", None, Send("beat", "P"), *beat)
-        t.ignore("Ds", f"published aborting {OVER}", "timer:beat")  # no such variant frees at once
+        # No such variant frees at once.
+        t.ignore("Ds", f"published {_draining(v)} {OVER}", "timer:beat")
 
     def seen(machine: Machine, event: Event, at_s: float) -> Instructions:
         machine.states[DS] = "queued"
@@ -55,16 +60,21 @@ def _admission(t: Table, v: Variant) -> None:
     told: Instructions = () if "silent" in v.traits else (Send("abort", "P"),)
     t.on("Ds", "absent", "consumer_seen", run=seen)
     t.on("Ds", "gone", "consumer_seen", "free", *told)
-    aborting = "aborting " if _drains(v) else ""
-    later = f"{aborting}{OVER.removesuffix(' gone')}"
+    aborting = _draining(v)
+    later = f"{aborting} {OVER.removesuffix(' gone')}"
     t.ignore("Ds", f"queued published {later}", "consumer_seen")
     wait = timer("waiting", v.timers.waiting_s, "D")
     t.on("Ds", "queued", "credit_granted", "published", Send("addresses", "P"), *wait)
     t.ends("aborted", "Ds", "absent", "cancelled:D", "gone", cause="client")
     leave = (Withdraw("D"), *told)
+    t.ends("failed", "Ds", "queued", "refused", "free", *leave, cause="refused")
     t.ends("aborted", "Ds", "queued", "cancelled:D", "free", *leave, cause="client")
-    t.ignore("Ds", f"{aborting}scrapping free gone", "cancelled:D")
-    crash_rows(t, f"published {aborting}".strip(), "absent queued gone", reads)
+    if "settles" in v.traits:
+        t.on("Ds", "aborting", "cancelled:D", "cancelling")
+        t.ignore("Ds", "cancelling scrapping free gone", "cancelled:D")
+    else:
+        t.ignore("Ds", f"{aborting} scrapping free gone", "cancelled:D")
+    crash_rows(t, f"published {aborting}", "absent queued gone", reads)
     t.ignore("Ds", "free", "crashed:D")
 
 
@@ -73,21 +83,27 @@ def _answers(t: Table, v: Variant, o: Options) -> None:
     to, then = admit_to(o)
     still = quiet("waiting", v.timers.waiting_s)
     t.on("Ds", "published", "notice:done", to, *still, *then)
-    t.ignore("Ds", f"aborting {OVER}" if _drains(v) else OVER, "notice:done")
+    t.ignore("Ds", f"{_draining(v)} {OVER}", "notice:done")
     settle = settle_failure(o, *still)
     drained = settle_failure(o, *quiet("drain", v.timers.drain_s))
     keys = [("notice:failed", "prefill_failed")]
     if v.timers.health_s is not None:
         keys.append(("timer:health", "prefill_crash"))
+    if "told" in v.traits:
+        keys.append(("notice:dead", "prefill_crash"))
     for key, cause in keys:
         t.on("Ds", "published", key, run=_ending(settle, cause))
         t.ends("failed", "Ds", "queued", key, "free", Withdraw("D"), cause=cause)
         if _drains(v):
             t.on("Ds", "aborting", key, run=_ending(drained, cause))
+        if "settles" in v.traits:
+            t.on("Ds", "cancelling", key, run=_ending(drained, "client"))
         t.ignore("Ds", OVER, key)
     t.ends("failed", "Ds", "absent", "notice:failed", "gone", cause="prefill_failed")
     if _drains(v):
         t.on("Ds", "aborting", "notice:ack quiesced", run=_ending(drained, "waiting_timeout"))
+    if "settles" in v.traits:
+        t.on("Ds", "cancelling", "notice:ack quiesced", run=_ending(drained, "client"))
     t.ignore("Ds", OVER, "notice:ack")
     t.ignore("Ds", f"absent queued published {OVER}", "quiesced")
 
@@ -95,6 +111,13 @@ def _answers(t: Table, v: Variant, o: Options) -> None:
 def _drains(v: Variant) -> bool:
     """Whether D waits for P's word before it frees what it had published."""
     return not {"silent", "no_drain"} & v.traits
+
+
+def _draining(v: Variant) -> str:
+    """Return the states in which D waits for that word."""
+    if "settles" in v.traits:
+        return "aborting cancelling"
+    return "aborting" if _drains(v) else ""
 
 
 def _ending(settle: object, cause: str) -> Run:
@@ -112,19 +135,21 @@ def _withdrawal(t: Table, v: Variant, o: Options) -> None:
     if not _drains(v):
         now = (*still, Free("Ds", "aborted"), *told)
         t.ends("aborted", "Ds", "published", "cancelled:D", "free", *now, cause="client")
+    elif "settles" in v.traits:
+        t.on("Ds", "published", "cancelled:D", "cancelling", *ask)
     else:
         t.ends("aborted", "Ds", "published", "cancelled:D", "aborting", *ask, cause="client")
     if v.timers.drain_s is not None and _drains(v):
         _drain_timer(t, v, o)
     if v.timers.waiting_s is None:
         return
-    t.ignore("Ds", f"aborting {OVER}" if _drains(v) else OVER, "timer:waiting")
+    t.ignore("Ds", f"{_draining(v)} {OVER}", "timer:waiting")
     settle = settle_failure(o)
 
     def give_up(machine: Machine, event: Event, at_s: float) -> Instructions:
         machine.states[DS] = "aborting"
         late = NO_INSTRUCTIONS
-        if o.on_error == "fail":
+        if o.on_error == "fail" and "settles" not in v.traits:
             late = fail(machine, "waiting_timeout")
         return ask + late
 
@@ -139,6 +164,7 @@ def _withdrawal(t: Table, v: Variant, o: Options) -> None:
 
 def _drain_timer(t: Table, v: Variant, o: Options) -> None:
     settle = settle_failure(o)
+    settles = "settles" in v.traits
 
     def fence(machine: Machine, event: Event, at_s: float) -> Instructions:
         machine.fenced = True
@@ -146,4 +172,7 @@ def _drain_timer(t: Table, v: Variant, o: Options) -> None:
 
     release = fence if "fenced" in v.traits else _ending(settle, "drain_timeout")
     t.on("Ds", "aborting", "timer:drain", run=release)
+    if settles:
+        gone = fence if "fenced" in v.traits else _ending(settle, "client")
+        t.on("Ds", "cancelling", "timer:drain", run=gone)
     t.ignore("Ds", OVER, "timer:drain")

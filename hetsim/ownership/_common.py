@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Literal
 
-from hetsim.ownership._machine import DS, Instructions, Machine, Run, Table, fail
+from hetsim.ownership._machine import DS, Instructions, Machine, Run, Table, abort, fail
 from hetsim.ownership._spec import Options
 from hetsim.ownership._vocabulary import (
     Admit,
@@ -33,6 +33,9 @@ P_OWNER = "P.scheduler"
 P_LINK = "P.connector"
 NO_INSTRUCTIONS: Instructions = ()
 EARLY_S = 1e-9  # a timer may fire this much before its deadline through rounding
+RESEND_S = 0.2
+"""A message that was not acknowledged is said again after this. Source: Linux, TCP_RTO_MIN, the
+least time after which TCP sends once more."""
 
 ADMIT: Instructions = (Admit(),)
 CONVERT: Instructions = (Convert("D"),)
@@ -77,15 +80,28 @@ def decode_states(t: Table) -> None:
     t.state("Ds", "preempted retracted free gone lost")
 
 
-def decode_rows(t: Table, o: Options, quiet: Quiet = "", resume: Run | None = None) -> None:
+def decode_rows(
+    t: Table,
+    o: Options,
+    quiet: Quiet = "",
+    resume: Run | None = None,
+    *,
+    settles: bool = False,
+) -> None:
     """Enter conversion, decode, preemption, abort and crash on D.
 
     ``quiet``: the transfers that D posts, so that its death ends them. ``resume``: what a preempted
-    request does with new blocks, where it is not to compute the prompt again.
+    request does with new blocks, where it is not to compute the prompt again. ``settles``: an
+    abort ends the request only when its blocks are given back.
     """
     t.on("Ds", "converting", "converted", "decoding", *ADMIT)
-    t.ends("aborted", "Ds", "converting", "cancelled:D", "scrapping", cause="client")
-    t.on("Ds", "scrapping", "converted", "free", Free("Ds", "aborted"))
+    scrapped = Free("Ds", "aborted")
+    if settles:
+        t.on("Ds", "converting", "cancelled:D", "scrapping")
+        t.ends("aborted", "Ds", "scrapping", "converted", "free", scrapped, cause="client")
+    else:
+        t.ends("aborted", "Ds", "converting", "cancelled:D", "scrapping", cause="client")
+        t.on("Ds", "scrapping", "converted", "free", scrapped)
     t.ends("ok", "Ds", "decoding", "finished", "free", Free("Ds", "finished"))
     t.ends(
         "aborted", "Ds", "decoding", "cancelled:D", "free", Free("Ds", "aborted"), cause="client"
@@ -114,9 +130,19 @@ def crash_rows(t: Table, held: str, empty: str, quiet: Quiet = "") -> None:
 
 
 def settle_failure(o: Options, *last: Instruction) -> Callable[[Machine, str], Instructions]:
-    """Return what D does once a failed transfer is over: fail or recompute, ``last`` first."""
+    """Return what D does once a failed transfer is over: fail or recompute, ``last`` first.
+
+    Cause ``client``: an abort that waited for its blocks to be quiet, and ends the request now;
+    ``preempted``: D wants the blocks for others, and computes the prompt when there are new ones.
+    """
 
     def settle(machine: Machine, cause: str) -> Instructions:
+        if machine.outcome is None and cause == "preempted":
+            machine.states[DS] = "preempted"
+            return (*last, Free("Ds", "preempted"), Reserve("D"))
+        if machine.outcome is None and cause == "client":
+            machine.states[DS] = "free"
+            return (*last, Free("Ds", "aborted"), *abort(machine))
         if machine.outcome is None and o.on_error == "recompute":
             machine.states[DS] = "decoding"
             return last + RECOMPUTE
@@ -138,6 +164,7 @@ __all__ = [
     "P_OWNER",
     "QUARANTINE",
     "RECOMPUTE",
+    "RESEND_S",
     "Event",
     "Send",
     "admit_to",

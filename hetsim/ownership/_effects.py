@@ -108,8 +108,10 @@ def _nothing(world: World, number: int, step: Any) -> None:
 
 def _send(world: World, number: int, step: Any) -> None:
     note = ("note", number, step.notice)
-    # One late heartbeat says as much as several; without this they would pile up without end.
-    if step.notice != "beat" or note not in world.pending:
+    # One late heartbeat says as much as several, and so does a release that is said again; without
+    # this they would pile up without end.
+    again = world.plan.variant.timers.resend_s is not None and step.notice in ("done", "ack")
+    if not (again or step.notice == "beat") or note not in world.pending:
         world.pending.append(note)
 
 

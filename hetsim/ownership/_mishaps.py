@@ -14,7 +14,9 @@ from hetsim.ownership._world import ACTIONS, World
 
 __all__ = ["KINDS", "moves", "some_faults", "wander"]
 
-KINDS = ("lose", "repeat", "fail", "hang", "crash", "cancel", "preempt", "stall", "evict")
+KINDS = (
+    "lose", "repeat", "fail", "hang", "crash", "cancel", "preempt", "stall", "evict", "refuse",
+)  # fmt: skip
 
 
 def moves(world: World) -> list[Move]:
@@ -38,6 +40,7 @@ def mishaps(world: World) -> list[Move]:
             and ("arrive", number) not in world.pending
         ):
             found.append(("cancel", number))
+    found += _of_admission(world)
     if faults.evict:
         found += [("evict", number) for number in world.evictable(world.next_timer())]
     if faults.crash:
@@ -62,6 +65,17 @@ def _of_messages(world: World) -> list[Move]:
     return found
 
 
+def _of_admission(world: World) -> list[Move]:
+    found: list[Move] = []
+    for number, job in enumerate(world.jobs):
+        state = job.machine.part("Ds")
+        if world.faults.preempt and state != "decoding" and _knows(world, state, "preempted"):
+            found.append(("unseat", number))
+        if world.faults.refuse and _knows(world, state, "refused"):
+            found.append(("refuse", number))
+    return found
+
+
 def _of_flight(faults: Faults, number: int, flight: Flight) -> list[Move]:
     found: list[Move] = []
     if faults.fail:
@@ -73,6 +87,21 @@ def _of_flight(faults: Faults, number: int, flight: Flight) -> list[Move]:
 
 def _may_crash(world: World, name: str) -> bool:
     return world.plan.knows(voc.crashed(name[0]))
+
+
+def _knows(world: World, state: str, key: str) -> bool:
+    return world.plan.classify("Ds", state, key) == "legal"
+
+
+def _unseat(world: World, number: int) -> None:
+    """D takes back blocks that KV is still on its way to."""
+    _pay(world, "preempt")
+    world.feed(number, voc.PREEMPTED)
+
+
+def _refuse(world: World, number: int) -> None:
+    _pay(world, "refuse")
+    world.feed(number, voc.REFUSED)
 
 
 def _pay(world: World, kind: str) -> None:
@@ -190,6 +219,8 @@ ACTIONS.update(
         "lose": _lose,
         "repeat": _repeat,
         "preempt": _preempt,
+        "refuse": _refuse,
+        "unseat": _unseat,
         "cancel": _cancel,
         "evict": _evict,
         "linger": _linger,

@@ -39,7 +39,8 @@ from hetsim.ownership._vocabulary import (
 __all__ = ["lease_rows", "leased", "pull_rows"]
 
 _MOVING = "reserved reading"
-_AFTER = "converting scrapping decoding preempted retracted free gone"
+_TOLD = "converting scrapping decoding preempted retracted free"
+_AFTER = f"{_TOLD} gone"
 
 
 def leased(v: Variant, part: BlockSet, *first: Instruction) -> Run:
@@ -63,11 +64,19 @@ def lease_rows(t: Table, v: Variant, part: BlockSet) -> None:
     t.state(part, f"leased{revoking}", owner=P_LINK)
     t.state(part, "free lost")
     delivered: tuple[Instruction, ...] = (Free(part, "delivered"),)
+    ack: tuple[Instruction, ...] = (Send("ack", "D"),) if _resends(v) else ()
     if v.timers.lease_s is not None:
         delivered = (StopTimer("lease"), *delivered)
         _expiry(t, v, part)
-    t.on(part, "leased", "notice:done", "free", *delivered)
-    t.ignore(part, f"free{revoking}", "notice:done")
+    t.on(part, "leased", "notice:done", "free", *delivered, *ack)
+    if ack:  # said once more: the acknowledgement was lost; a dead peer refuses, which ends it too
+        t.on(part, "free lost", "notice:done", None, *ack)
+        t.ignore(part, "revoking", "notice:done")
+    else:
+        t.ignore(part, f"free{revoking}", "notice:done")
+    if "settles" in v.traits:
+        t.on(part, "leased", "cancelled:P", run=_given_up(part))
+        t.ignore(part, f"free{revoking}", "cancelled:P")
     if revoking:
         t.on(part, "revoking", "quiesced", "free", Free(part, "lease_expired"))
     t.ignore(part, "free leased", "quiesced")
@@ -75,6 +84,29 @@ def lease_rows(t: Table, v: Variant, part: BlockSet) -> None:
     if "renew" in v.traits:
         t.on(part, "leased", "notice:beat", run=_renewal(v))
         t.ignore(part, f"free{revoking}", "notice:beat")
+
+
+def _resends(v: Variant) -> bool:
+    return v.timers.resend_s is not None
+
+
+def _done(v: Variant, rides: bool = False) -> Instructions:
+    """Tell P that it may release; where D resends, until P says that it has heard."""
+    return (Send("done", "P", rides), *timer("resend", v.timers.resend_s, "D"))
+
+
+def _given_up(part: BlockSet) -> Run:
+    """Nobody waits for the KV any more: P lets go of what nobody reads, and refuses later reads."""
+    place = PARTS.index(part)
+    let_go: Instructions = (StopTimer("lease"), Free(part, "aborted"))
+
+    def give_up(machine: Machine, event: Event, at_s: float) -> Instructions:
+        if machine.flying:  # D ends its read, and says so
+            return NO_INSTRUCTIONS
+        machine.states[place] = "free"
+        return let_go
+
+    return give_up
 
 
 def _renewal(v: Variant) -> Run:
@@ -130,7 +162,10 @@ def pull_rows(t: Table, v: Variant, o: Options, part: BlockSet) -> None:
     _consumer(t, v)
     _grant(t, v, o, part)
     _transfer(t, v, o)
-    decode_rows(t, o, quiet="flying")
+    decode_rows(t, o, quiet="flying", settles="settles" in v.traits)
+    if _resends(v):
+        t.on("Ds", _TOLD, "timer:resend", None, *_done(v))
+        t.on("Ds", _TOLD, "notice:ack", None, StopTimer("resend"))
 
 
 def _consumer(t: Table, v: Variant) -> None:
@@ -140,11 +175,16 @@ def _consumer(t: Table, v: Variant) -> None:
         t.on("Ds", live, "timer:beat", None, Send("beat", "P"), *beat)
         t.ignore("Ds", _AFTER, "timer:beat")
     t.on("Ds", "absent", "consumer_seen", "queued", Reserve("D"), *beat)
-    t.on("Ds", "gone", "consumer_seen", "free", Send("done", "P"))
+    t.on("Ds", "gone", "consumer_seen", "free", *_done(v))
+    # vLLM 0.33: what D rejects before admission is received as nothing, so that P hears of it
+    # (vllm-project/vllm#41269); before, P waited for its timer.
+    says = _done(v) if {"renew", "tell"} & v.traits else NO_INSTRUCTIONS
+    refuse = (Withdraw("D"), *_still(v), *says)
+    t.ends("failed", "Ds", "queued", "refused", "free", *refuse, cause="refused")
     seen = "queued reserved reading quarantine converting scrapping decoding preempted retracted"
     t.ignore("Ds", f"{seen} free", "consumer_seen")
     t.ends("aborted", "Ds", "absent", "cancelled:D", "gone", cause="client")
-    leave = (Withdraw("D"), *_still(v), Send("done", "P"))
+    leave = (Withdraw("D"), *_still(v), *_done(v))
     t.ends("aborted", "Ds", "queued", "cancelled:D", "free", *leave, cause="client")
     t.ignore("Ds", "scrapping free gone", "cancelled:D")
     crash_rows(t, "reserved reading quarantine", "absent queued gone", quiet="flying")
@@ -157,9 +197,13 @@ def _grant(t: Table, v: Variant, o: Options, part: BlockSet) -> None:
     checked = "generation" in v.traits
     stale: Instructions = (Corrupt("stale_read"),)
     place = PARTS.index(part)
+    early = "early" in v.traits
 
     def granted(machine: Machine, event: Event, at_s: float) -> Instructions:
         source = machine.states[place]
+        if early and source in ("empty", "reserved"):
+            machine.states[DS] = "waiting"
+            return NO_INSTRUCTIONS
         given_up = source != "leased" and source != "lost"
         if given_up and checked:
             return settle(machine, "stale_source")
@@ -172,6 +216,19 @@ def _grant(t: Table, v: Variant, o: Options, part: BlockSet) -> None:
 
     t.on("Ds", "queued", "credit_granted", run=granted)
     t.on("Ds", "reserved", "transfer_started", "reading")
+    if early:
+        _early_rows(t, granted)
+
+
+def _early_rows(t: Table, granted: Run) -> None:
+    """Enter D's wait, with blocks in hand, for a copy that P has no room for yet."""
+    t.state("Ds", "waiting", owner=D_OWNER)
+    t.on("Ds", "waiting", "notice:ready", run=granted)
+    t.ignore("Ds", f"absent queued {_MOVING} quarantine {_AFTER}", "notice:ready")
+    t.ignore("Ds", "waiting", "consumer_seen quiesced")
+    gone = Free("Ds", "aborted")
+    t.ends("aborted", "Ds", "waiting", "cancelled:D", "free", gone, cause="client")
+    crash_rows(t, "waiting", "", quiet="flying")
 
 
 def _transfer(t: Table, v: Variant, o: Options) -> None:
@@ -181,12 +238,19 @@ def _transfer(t: Table, v: Variant, o: Options) -> None:
     t.on("Ds", "quarantine", "landed failed:quiesced quiesced", run=over)
     t.ignore("Ds", "quarantine", "failed:live")
 
-    def cancel(machine: Machine, event: Event, at_s: float) -> Instructions:
-        machine.states[DS] = "quarantine"
-        return (*QUARANTINE, *abort(machine))
+    settles = "settles" in v.traits
 
-    t.on("Ds", _MOVING, "cancelled:D", run=cancel)
-    t.on("Ds", "quarantine", "cancelled:D", run=lambda machine, event, at_s: abort(machine))
+    def cancel(machine: Machine, event: Event, at_s: float) -> Instructions:
+        first = QUARANTINE if machine.states[DS] != "quarantine" else NO_INSTRUCTIONS
+        machine.states[DS] = "quarantine"
+        if settles:
+            machine.mark = "client"
+            return first
+        return (*first, *abort(machine))
+
+    t.on("Ds", f"{_MOVING} quarantine", "cancelled:D", run=cancel)
+    t.on("Ds", _MOVING, "preempted", run=_unseating(v))
+    t.ignore("Ds", "quarantine", "preempted")
     if v.timers.transfer_s is not None:
         t.on("Ds", f"{_MOVING} quarantine", "timer:transfer", run=_late)
         t.ignore("Ds", _AFTER, "timer:transfer")
@@ -196,6 +260,22 @@ def _transfer(t: Table, v: Variant, o: Options) -> None:
         t.on("Ds", reused, "landed failed:quiesced quiesced", run=_straggler)
         t.ignore("Ds", reused, "failed:live")
     t.ignore_rest("Ds", f"absent queued {_MOVING} {_AFTER}", ["quiesced"])
+
+
+def _unseating(v: Variant) -> Run:
+    """D takes back blocks that are being read into: once the read is over, or at once."""
+    at_once: Instructions = (*_still(v), Free("Ds", "preempted"), Reserve("D"))
+    drains = "drain" in v.traits
+
+    def unseat(machine: Machine, event: Event, at_s: float) -> Instructions:
+        if drains:
+            machine.mark = "preempted"
+            machine.states[DS] = "quarantine"
+            return QUARANTINE
+        machine.states[DS] = "preempted"
+        return at_once
+
+    return unseat
 
 
 def _late(machine: Machine, event: Event, at_s: float) -> Instructions:
@@ -212,7 +292,7 @@ def _straggler(machine: Machine, event: Event, at_s: float) -> Instructions:
 def _landing(v: Variant, o: Options) -> Run:
     to, then = admit_to(o)
     quiet = (StopTimer("transfer"),) if v.timers.transfer_s is not None else ()
-    done: Instructions = (*_still(v), *quiet, Send("done", "P"), *then)
+    done: Instructions = (*_still(v), *quiet, *_done(v, "inband" in v.traits), *then)
     handles = o.handles
 
     def land(machine: Machine, event: Event, at_s: float) -> Instructions:
@@ -229,10 +309,10 @@ def _landing(v: Variant, o: Options) -> Run:
 def _failing(v: Variant, o: Options) -> tuple[Run, Run]:
     settle = settle_failure(o, *_still(v))
     drain = "drain" in v.traits
-    told: Instructions = (Send("done", "P"),)
+    told: Instructions = _done(v)
 
     def end(machine: Machine) -> Instructions:
-        whole = not machine.mark
+        whole = machine.mark in ("", "client", "preempted")
         answer = settle(machine, machine.mark or "transfer_failed")
         return answer + told if whole or "tell" in v.traits else answer
 

@@ -1,13 +1,16 @@
 """What protocols share in which P writes: the writer that stops and drains, the reader that waits.
 
 Messages, the same in every push protocol: ``addresses`` (D to P: where to write), ``done`` and
-``failed`` (P to D), ``abort`` (D to P), ``ack`` (P to D: no write will come).
+``failed`` (P to D), ``abort`` (D to P), ``ack`` (P to D: no write will come), ``dead`` (the router
+to D: P has died).
 
 Traits read here: ``silent`` D frees published blocks on an abort and tells nobody; ``no_drain`` it
 tells P but frees at once; ``timeout_frees`` a receive time-out frees at once; ``fenced`` the drain
 timer stops the transfers and the free waits until they are quiet (else it frees when it fires);
 ``late_dispatch`` D hears of the request only when the prefill is done; ``keep`` a failed source
-stays to its timer; ``renew`` D's heartbeats renew P's wait for addresses.
+stays to its timer; ``renew`` D's heartbeats renew P's wait for addresses; ``settles`` a request
+whose client has gone ends when D's blocks are given back, not before; ``told`` the router, whose
+connection P's death closed, tells D of it, and D ends the request.
 """
 
 from __future__ import annotations
@@ -219,9 +222,17 @@ def stop_rows(t: Table, v: Variant, before: str, holding: str, sending: str) -> 
             machine.flying -= 1
         return halt(machine, arm)
 
+    settles = "settles" in v.traits
+
     def cancel(machine: Machine, event: Event, at_s: float) -> Instructions:
         mark(machine, "aborted")
+        if settles and _holds(machine):
+            return halt(machine, arm)
         return halt(machine, arm, abort(machine))
+
+    def cancel_early(machine: Machine, event: Event, at_s: float) -> Instructions:
+        machine.states[PS] = "free"
+        return leave if settles and _holds(machine) else leave + abort(machine)
 
     def aborted(machine: Machine, event: Event, at_s: float) -> Instructions:
         return halt(machine, arm)
@@ -229,8 +240,8 @@ def stop_rows(t: Table, v: Variant, before: str, holding: str, sending: str) -> 
     t.on("Ps", sending, "failed:quiesced failed:live", run=failed)
     t.on("Ps", f"prefilling {holding}", "cancelled:P", run=cancel)
     t.ignore("Ps", "stopping", "cancelled:P")
-    leave = (StopPrefill(), Send("failed", "D"))
-    t.ends("aborted", "Ps", before, "cancelled:P", "free", *leave, cause="client")
+    leave: Instructions = (StopPrefill(), Send("failed", "D"))
+    t.on("Ps", before, "cancelled:P", run=cancel_early)
     t.ignore("Ps", "free", "cancelled:P")
     if not told:
         return
@@ -241,11 +252,17 @@ def stop_rows(t: Table, v: Variant, before: str, holding: str, sending: str) -> 
     t.on("Ps", "free", "notice:abort", None, Send("ack", "D"))
 
 
+def _holds(machine: Machine) -> bool:
+    """Whether D holds blocks, so that the request ends there."""
+    return machine.owner("Ds") is not None
+
+
 def crash_of_producer(t: Table, v: Variant, states: str, answering: str) -> None:
     """Enter P's death: its writes die with it; in ``answering`` states the router sees it too."""
     health = timer("health", v.timers.health_s, "D")
     open_calls = tuple(answering.split())
     writes = v.facts.initiator == "P"
+    dead: Instructions = (Send("dead", "D"),) if "told" in v.traits else ()
 
     def crash(machine: Machine, event: Event, at_s: float) -> Instructions:
         before = machine.states[PS]
@@ -253,8 +270,10 @@ def crash_of_producer(t: Table, v: Variant, states: str, answering: str) -> None
         if writes:
             machine.flying = 0
         freed: Instructions = (Free("Ps", "crash"),) if before in _HELD else ()
-        seen = fail(machine, "prefill_crash") if before in open_calls else NO_INSTRUCTIONS
-        listening = machine.states[DS] in ("queued", "published", "aborting")
+        listening = machine.states[DS] in ("queued", "published", "aborting", "cancelling")
+        seen: Instructions = NO_INSTRUCTIONS
+        if before in open_calls:
+            seen = dead if dead and listening else fail(machine, "prefill_crash")
         return freed + seen + (health if listening else NO_INSTRUCTIONS)
 
     t.on("Ps", f"prefilling stopping free {states}", "crashed:P", run=crash)

@@ -29,6 +29,7 @@ class Faults:
     preempt: int = 0
     stall: int = 0
     evict: int = 0
+    refuse: int = 0
     total: int = 99
 
     def copy(self) -> Faults:

@@ -35,6 +35,8 @@ class Timers:
     """D gives up waiting for a push once its addresses are published."""
     health_s: float | None = None
     """D notices that P is dead (interval times failures)."""
+    resend_s: float | None = None
+    """D says again that P may release, until P has acknowledged it."""
     drain_s: float | None = None
     """D holds blocks of an aborted request for P's acknowledgement."""
     read_lease_s: float | None = None

@@ -28,8 +28,9 @@ StopTransfer(leg)      Ask the backend to stop the transfers of the request and 
                        registration. Owes ``transfer_failed(True)`` for each piece it stopped,
                        then ``quiesced(leg)`` (at once if none was in flight). A request to stop
                        proves nothing; only ``quiesced`` does.
-Send(name, to)         A control message. Owes ``notice(name)`` after the control delay, unless
-                       lost.
+Send(name, to, rides)  A control message. Owes ``notice(name)`` after the control delay, unless
+                       lost. ``rides``: it takes the way of the data that it speaks of, so that no
+                       partition of the control plane alone stops it.
 SetTimer(name, s, ..)  Owes ``timer_fired(name)`` after ``delay_s``; setting a name again replaces
                        it. ``side`` owns it (it dies with that side). ``on="step"``: it is read by
                        that side's step loop, so a stalled loop delays it. Delays are constant per
@@ -64,7 +65,9 @@ quiesced(leg)          After ``transfer_failed(False)`` or StopTransfer: no DMA 
 CONVERTED              The conversion or copy is done.
 notice(name)           A control message arrived at the side for which it was meant.
 timer_fired(name)      A timer fired.
-FINISHED / PREEMPTED   Decode is done / D took the blocks of a decoding request back.
+FINISHED / PREEMPTED   Decode is done / D took the blocks of a decoding request back, or, where the
+                       protocol knows it, of one whose KV is still on its way.
+REFUSED                D will not take a request that waits for its blocks.
 EVICTED                The pool asks to evict ``X``: it may if the answer holds Free(X), else not.
 cancelled(side)        The client's abort reached that side (feed both sides, each at its time).
 crashed(side)          That side died; its blocks are gone (the machine answers with Free, cause
@@ -110,6 +113,7 @@ TRANSFER_STARTED = Event("transfer_started")
 CONVERTED = Event("converted")
 FINISHED = Event("finished")
 PREEMPTED = Event("preempted")
+REFUSED = Event("refused")
 EVICTED = Event("evicted")
 
 
@@ -232,10 +236,11 @@ class StopTransfer(Instruction):
 
 @dataclass(frozen=True, slots=True)
 class Send(Instruction):
-    """Send a control message to ``to``."""
+    """Send a control message to ``to``; with ``rides`` it crosses wherever the data did."""
 
     notice: str
     to: Side
+    rides: bool = False
     op: ClassVar[str] = "send"
 
 

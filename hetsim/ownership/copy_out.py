@@ -5,12 +5,13 @@ buffer (pins of 300 s), the QAIC shared-memory hand-off. P's blocks never wait f
 copy and the room for X. States of (Ps, X, Ds): ``copying/reserved`` while the copy runs,
 ``free/leased`` until D has read it.
 
-The lease, the read and their traits are those of ``_pull.py``, with X in the place of Ps.
+The lease, the read and their traits are those of ``_pull.py``, with X in the place of Ps. Trait
+``early``: D takes its blocks when the request arrives, and holds them while P waits for room.
 """
 
 from __future__ import annotations
 
-from hetsim.ownership._common import P_LINK, P_OWNER
+from hetsim.ownership._common import P_LINK, P_OWNER, RESEND_S
 from hetsim.ownership._machine import PS, Instructions, Machine, Table, X, abort
 from hetsim.ownership._pull import lease_rows, leased, pull_rows
 from hetsim.ownership._registry import Protocol, protocol
@@ -21,6 +22,7 @@ from hetsim.ownership._vocabulary import (
     Event,
     Free,
     Reserve,
+    Send,
     StartPrefill,
     StopPrefill,
     Withdraw,
@@ -48,11 +50,15 @@ def build(v: Variant, o: Options) -> Table:
 
 
 def _producer(t: Table, v: Variant) -> None:
-    t.on("Ps", "idle", "arrived", "waiting", StartPrefill())
+    early = "early" in v.traits
+    first = (StartPrefill(), Dispatch()) if early else (StartPrefill(),)
+    t.on("Ps", "idle", "arrived", "waiting", *first)
     t.on("Ps", "waiting", "prefill_started", "prefilling")
     t.ignore("Ps", "prefilling", "produced")
     t.on("Ps", "prefilling", "produced:last", "full", Reserve("X"))
-    publish = leased(v, "X", Free("Ps", "copied"), Dispatch())
+    publish = leased(v, "X", Free("Ps", "copied"), Send("ready", "D") if early else Dispatch())
+    if early:
+        t.ignore("X", "empty reserved", "notice:done")
     scrap: Instructions = (Free("Ps", "aborted"), Free("X", "aborted"))
 
     def granted(machine: Machine, event: Event, at_s: float) -> Instructions:
@@ -134,11 +140,23 @@ protocol(
                 source="qualcomm/vllm-qaic dc7351f, SHM connector: GET 5 x 50 ms",
             ),
             Variant(
-                "sound",
-                "the copy's lease is renewed, fenced and drained; reads checked and bounded",
+                "receiver_first",
+                "faulty: D takes its blocks at arrival, P takes room when it can; nobody gives up",
                 _FACTS,
-                Timers(lease_s=30.0, beat_s=5.0, extend_s=20.0, transfer_s=60.0),
-                frozenset({"renew", "fenced", "generation", "tell", "drain"}),
+                Timers(),
+                frozenset({"drain", "generation", "early"}),
+                ("I1", *_SAFE, "I5", "I15", "I16"),
+                faulty="I2",
+                source="LMCache/LMCache 0.5.6: the wait for a buffer has no bound "
+                "(pd_allocation_timeout = inf); the order is that of sgl-project/sglang#31473",
+            ),
+            Variant(
+                "sound",
+                "the copy's lease is renewed, fenced and drained; reads checked and bounded; the "
+                "release acknowledged",
+                _FACTS,
+                Timers(lease_s=30.0, beat_s=5.0, extend_s=20.0, transfer_s=60.0, resend_s=RESEND_S),
+                frozenset({"renew", "fenced", "generation", "tell", "drain", "settles"}),
                 PROTOCOL_INVARIANTS,
                 source="hetsim",
             ),

@@ -96,7 +96,7 @@ protocol(
                     drain_s=30.0,
                     transfer_s=60.0,
                 ),
-                frozenset({"fenced", "renew"}),
+                frozenset({"fenced", "renew", "settles", "told"}),
                 PROTOCOL_INVARIANTS,
                 source="hetsim",
             ),

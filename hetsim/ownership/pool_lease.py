@@ -6,7 +6,10 @@ gone. A lookup protects it for a read lease; a reader checks after the read that
 held, else it discards what it read and computes the prompt itself.
 
 Traits: ``pinned`` an object is not evicted while it is read; ``no_check`` the reader trusts what it
-read; ``fenced`` puts are stopped and drained when they take too long.
+read; ``by_address`` it reads where the lookup said, whatever is there by now; ``reclaims`` the pool
+takes the memory of an unfinished put back after a time, though its writer may still write;
+``fenced`` puts are stopped and drained when they take too long; ``settles`` a request whose
+client leaves under a read ends when the read is over and D's blocks are given back.
 """
 
 from __future__ import annotations
@@ -97,12 +100,17 @@ def _put(t: Table, v: Variant, o: Options) -> None:
     """PutStart, the write, PutEnd; then the router may show the request to D."""
     puts = (*_posts("put", o.handles), *timer("put", v.timers.transfer_s, "P"))
     handles = o.handles
+    reclaim: Instructions = ()
+    if "reclaims" in v.traits:
+        reclaim = timer("discard", v.timers.discard_s, "X")
+        t.on("X", "writing", "timer:discard", "free", Free("X", "discarded"))
+        t.ignore("X", "empty complete free zombie", "timer:discard")
 
     def granted(machine: Machine, event: Event, at_s: float) -> Instructions:
         machine.states[PS] = "storing"
         machine.states[X] = "writing"
         machine.flying = handles
-        return puts
+        return puts + reclaim
 
     def over(machine: Machine, event: Event, at_s: float) -> Instructions:
         machine.flying = 0 if event.key == "quiesced:put" else machine.flying - 1
@@ -190,6 +198,8 @@ def _lookup(t: Table, v: Variant, o: Options) -> None:
     t.on("Ds", "missed", "credit_granted", "decoding", *RECOMPUTE)
     t.ends("aborted", "Ds", "absent", "cancelled:D", "gone", cause="client")
     t.ends("aborted", "Ds", "queued missed", "cancelled:D", "free", Withdraw("D"), cause="client")
+    refuse = Withdraw("D")
+    t.ends("failed", "Ds", "queued missed", "refused", "free", refuse, cause="refused")
     t.ignore("Ds", "scrapping free gone", "cancelled:D")
     crash_rows(t, "loading quarantine", "absent queued missed gone", quiet="getting")
     t.ignore("Ds", "free", "crashed:D")
@@ -199,11 +209,17 @@ def _load(t: Table, v: Variant, o: Options) -> None:
     """Enter the read, the check of the lease after it, and the miss path."""
     settle = settle_failure(o)
     gets = (*_posts("get", o.handles), *timer("transfer", v.timers.transfer_s, "D"))
+    stale: Instructions = (*gets, Corrupt("stale_read"))
     read_lease_s = v.timers.read_lease_s or 0.0
+    by_address = "by_address" in v.traits
 
     def granted(machine: Machine, event: Event, at_s: float) -> Instructions:
         if machine.states[X] != "complete":
-            return settle(machine, "evicted")
+            if not by_address or machine.states[X] != "free":
+                return settle(machine, "evicted")
+            machine.states[DS] = "loading"
+            machine.getting, machine.count, machine.corrupt = o.handles, 0, True
+            return stale
         machine.states[DS] = "loading"
         machine.getting = o.handles
         machine.count = 0
@@ -217,15 +233,21 @@ def _load(t: Table, v: Variant, o: Options) -> None:
         return granted(machine, event, at_s)
 
     t.on("Ds", "queued", "credit_granted", run=granted)
-    decode_rows(t, o, quiet="getting", resume=reload if o.on_preempt == "reload" else None)
+    again = reload if o.on_preempt == "reload" else None
+    decode_rows(t, o, quiet="getting", resume=again, settles="settles" in v.traits)
     _landings(t, v, o)
 
-    def cancel(machine: Machine, event: Event, at_s: float) -> Instructions:
-        machine.states[DS] = "quarantine"
-        return (*QUARANTINE, *abort(machine))
+    settles = "settles" in v.traits
 
-    t.on("Ds", "loading", "cancelled:D", run=cancel)
-    t.on("Ds", "quarantine", "cancelled:D", run=lambda machine, event, at_s: abort(machine))
+    def cancel(machine: Machine, event: Event, at_s: float) -> Instructions:
+        first = QUARANTINE if machine.states[DS] == "loading" else NO_INSTRUCTIONS
+        machine.states[DS] = "quarantine"
+        if settles:
+            machine.mark = "client"
+            return first
+        return (*first, *abort(machine))
+
+    t.on("Ds", "loading quarantine", "cancelled:D", run=cancel)
     if v.timers.transfer_s is not None:
         t.on("Ds", "loading quarantine", "timer:transfer", run=_late)
         t.ignore("Ds", _AFTER, "timer:transfer")
@@ -309,11 +331,33 @@ protocol(
                 source="the defect of kvcache-ai/Mooncake#4239",
             ),
             Variant(
+                "slabs",
+                "faulty: a lookup protects nothing, and the reader takes what is there",
+                _FACTS,
+                Timers(discard_s=30.0, release_s=600.0),
+                frozenset({"no_check", "by_address"}),
+                _SAFE,
+                faulty="I5",
+                source="DeepLink-org/DLSlime 6e440d2, cache service V1: no lease and no pin; a "
+                "comment there says that delete and evict need slab leases",
+            ),
+            Variant(
+                "reclaiming",
+                "faulty: memory of an unfinished put goes to another, its writer unfenced",
+                _FACTS,
+                _STORE,
+                frozenset({"reclaims"}),
+                (*_SAFE, "I5"),
+                faulty="I1",
+                source="kvcache-ai/Mooncake 3b5a594: another put may pre-empt one after 30 s; the "
+                "defect family of kvcache-ai/Mooncake#3030",
+            ),
+            Variant(
                 "sound",
                 "objects are pinned while read; puts and reads are bounded and drained",
                 _FACTS,
                 Timers(read_lease_s=10.0, discard_s=30.0, release_s=600.0, transfer_s=60.0),
-                frozenset({"pinned", "fenced"}),
+                frozenset({"pinned", "fenced", "settles"}),
                 PROTOCOL_INVARIANTS,
                 source="hetsim",
             ),

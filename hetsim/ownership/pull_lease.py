@@ -8,12 +8,16 @@ timer (vllm-ascend pull) or none (LMDeploy). States of (Ps, Ds): A0 ``prefilling
 Traits: ``renew`` heartbeats move the deadline; ``fenced`` an expired lease stops the transfers and
 frees only when they are quiet, and timers do not ride on step loops; ``generation`` a read of
 blocks that P gave up is refused; ``tell`` D tells P of a failed read; ``drain`` D waits for every
-handle before it frees or reuses its blocks.
+handle before it frees or reuses its blocks; ``inband`` the release rides on the completion of the
+read (as NIXL's notification does) and crosses wherever the data did; without it, it is a message
+of its own, which is the worse case; ``settles`` an abort ends the
+request only when its blocks on D are quiet and given back, and P lets go of KV that nobody reads
+when its client is gone.
 """
 
 from __future__ import annotations
 
-from hetsim.ownership._common import P_OWNER
+from hetsim.ownership._common import P_OWNER, RESEND_S
 from hetsim.ownership._machine import Table
 from hetsim.ownership._pull import lease_rows, leased, pull_rows
 from hetsim.ownership._registry import Protocol, protocol
@@ -45,7 +49,9 @@ def _producer(t: Table, v: Variant) -> None:
     t.ends("aborted", "Ps", "waiting", "cancelled:P", "free", StopPrefill(), cause="client")
     stop = (StopPrefill(), Free("Ps", "aborted"))
     t.ends("aborted", "Ps", "prefilling", "cancelled:P", "free", *stop, cause="client")
-    t.ignore("Ps", "leased revoking free" if "fenced" in v.traits else "leased free", "cancelled:P")
+    if "settles" not in v.traits:
+        held = "leased revoking free" if "fenced" in v.traits else "leased free"
+        t.ignore("Ps", held, "cancelled:P")
     t.ends("failed", "Ps", "waiting", "crashed:P", "lost", cause="prefill_crash")
     crash = Free("Ps", "crash")
     t.ends("failed", "Ps", "prefilling", "crashed:P", "lost", crash, cause="prefill_crash")
@@ -120,12 +126,14 @@ protocol(
             ),
             Variant(
                 "sound",
-                "lease that is fenced and drained before the free; reads checked and bounded",
+                "lease fenced and drained before the free; reads checked and bounded; release "
+                "acknowledged",
                 _FACTS,
-                Timers(lease_s=30.0, beat_s=5.0, extend_s=20.0, transfer_s=60.0),
-                frozenset({"renew", "fenced", "generation", "tell", "drain"}),
+                Timers(lease_s=30.0, beat_s=5.0, extend_s=20.0, transfer_s=60.0, resend_s=RESEND_S),
+                frozenset({"renew", "fenced", "generation", "tell", "drain", "inband", "settles"}),
                 PROTOCOL_INVARIANTS,
-                source="hetsim; quiescence rule of TensorRT-LLM's disaggregation lifecycle",
+                source="hetsim; quiescence rule of TensorRT-LLM's disaggregation lifecycle; "
+                "acknowledged release as in vllm-ascend's DONE and ACK",
             ),
         ),
     )

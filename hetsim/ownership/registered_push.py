@@ -135,7 +135,7 @@ protocol(
                     drain_s=30.0,
                     transfer_s=60.0,
                 ),
-                frozenset({"fenced"}),
+                frozenset({"fenced", "settles", "told"}),
                 PROTOCOL_INVARIANTS,
                 source="hetsim",
             ),

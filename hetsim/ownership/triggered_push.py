@@ -115,7 +115,7 @@ protocol(
                 "in doubt until proven quiet, by a fence if need be; every wait bounded",
                 _FACTS,
                 Timers(lease_s=60.0, waiting_s=90.0, health_s=10.0, drain_s=30.0, transfer_s=60.0),
-                frozenset({"late_dispatch", "fenced"}),
+                frozenset({"late_dispatch", "fenced", "settles"}),
                 PROTOCOL_INVARIANTS,
                 source="hetsim",
             ),

@@ -42,18 +42,34 @@ class Audit:
         now = self.world.engine.now
         source = order.block_set == "Ps"
         blocks = seq.dst_blocks if not source else seq.held[1] if seq.held is not None else 0
-        since_s = self.useless_since(seq)
+        since_s = self.useless_since(seq, order.block_set)
         self.ledger.freed(machine, order.block_set, order.cause, now, blocks, since_s)
         if self.told is not None and since_s is not None and order.cause not in USUAL:
             self.told(seq, blocks * (now - since_s))
 
-    def useless_since(self, seq: Seq) -> float | None:
-        """Return since when nobody needs the request's blocks, or None if somebody did till now."""
+    def useless_since(self, seq: Seq, block_set: str) -> float | None:
+        """Return since when nobody needs blocks of a request, or None if somebody did till now.
+
+        What P or X holds is of no use once it has landed; what D holds, once the request has ended.
+        """
         failed_s = self._failed.get(seq)
-        if failed_s is not None:
+        if failed_s is not None or block_set == "Ds":
             return failed_s
         landed = seq.landed_s
         return landed if landed == landed else None
+
+    def delivered(self, seq: Seq, block_set: str, pages: int, usual_s: float) -> None:
+        """Take note of a release that was late, and came when its request had ended.
+
+        ``usual_s``: what control messages take; nobody is blamed for that.
+        """
+        failed_s = self._failed.get(seq)
+        since_s = failed_s if failed_s is not None else seq.last_s
+        late_s = self.world.engine.now - since_s
+        if late_s > usual_s:
+            self.ledger.leaked(block_set, "delivered_late", pages * late_s)
+            if self.told is not None:
+                self.told(seq, pages * late_s)
 
     def posted(self, seq: Seq) -> None:
         """Take note of a transfer out of blocks that P has given up."""

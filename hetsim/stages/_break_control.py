@@ -21,14 +21,19 @@ def open_window(breaker: Breaker, armed: Armed, seq: Seq | None) -> None:
 
 
 def crossing(
-    breaker: Breaker, seq: Seq, event: Any, trip_s: float
+    breaker: Breaker, seq: Seq, event: Any, trip_s: float, rides: bool = False
 ) -> tuple[tuple[float, ...], Armed | None]:
-    """Return how much later than usual a message arrives, once or more often, or who lost it."""
+    """Return how much later than usual a message arrives, once or more often, or who lost it.
+
+    ``rides``: it takes the way of the data, which a partition of the control plane leaves open.
+    """
     now = breaker.engine.now
     name = event.key.removeprefix("notice:")
     if event.key == "consumer_seen":
         name = "dispatch"
     for until_s, armed, of_prefill, index in breaker.partitions:
+        if rides and armed.fault.plane == "control":
+            continue
         if now < until_s and _ends_at(seq, of_prefill, index):
             return (), armed
     delays: tuple[float, ...] = USUAL

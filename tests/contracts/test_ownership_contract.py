@@ -46,6 +46,7 @@ EVENTS = {
         voc.FINISHED,
         voc.PREEMPTED,
         voc.EVICTED,
+        voc.REFUSED,
         voc.produced(0, 2),
         voc.produced(0, 1),
         *(voc.landed(0, 1, leg) for leg in ("direct", "put", "get")),
