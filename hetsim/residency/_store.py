@@ -22,7 +22,7 @@ State = Literal["writing", "complete", "stranded", "gone"]
 class Entry:
     """Something of ``pages`` pages that a tier holds under a key."""
 
-    __slots__ = ("form", "key", "lease_s", "owner", "pages", "pins", "state")
+    __slots__ = ("form", "key", "lease_s", "owner", "pages", "pins", "state", "wrong")
 
     def __init__(
         self, key: int, pages: int, form: int, owner: Callable[[], bool] | None = None
@@ -38,6 +38,8 @@ class Entry:
         self.lease_s = 0.0
         """Until when a lookup protects it."""
         self.state: State = "writing"
+        self.wrong = False
+        """Its bytes are not what its key says: they come from KV that was wrong already."""
 
     def __repr__(self) -> str:
         return f"Entry({self.key}, {self.pages} pages, {self.state}, {self.pins} pins)"
@@ -56,6 +58,7 @@ class TierStore:
 
     __slots__ = (
         "_order",
+        "aside",
         "entries",
         "evicted_pages",
         "expired_pages",
@@ -65,6 +68,7 @@ class TierStore:
         "peak_owned",
         "quarantined",
         "refused_pages",
+        "taken",
         "total",
     )
 
@@ -73,7 +77,11 @@ class TierStore:
         self.free = total
         self.owned = 0
         self.quarantined = 0
+        self.aside = 0
+        """Of the quarantined: what a fault has taken out of use."""
         self.peak_owned = 0
+        self.taken = 0
+        """Pages given out since the start, which come from those that came free first."""
         self.evicted_pages = 0
         """Given up to make room."""
         self.expired_pages = 0
@@ -122,6 +130,7 @@ class TierStore:
             return None
         self.free -= pages
         self.owned += pages
+        self.taken += pages
         if self.owned > self.peak_owned:
             self.peak_owned = self.owned
         entry = self.entries[key] = Entry(key, pages, form, owner)
@@ -154,6 +163,20 @@ class TierStore:
             entry.state = "stranded"
             self.owned -= entry.pages
             self.quarantined += entry.pages
+
+    def set_aside(self, pages: int) -> int:
+        """Take free pages out of use, up to ``pages``; return how many went."""
+        pages = min(pages, self.free)
+        self.free -= pages
+        self.quarantined += pages
+        self.aside += pages
+        return pages
+
+    def end_aside(self, pages: int) -> None:
+        """Bring pages back into use."""
+        self.free += pages
+        self.quarantined -= pages
+        self.aside -= pages
 
     # -- room --------------------------------------------------------------------------------
 
@@ -222,7 +245,7 @@ class TierStore:
     def audit(self) -> None:
         """Check, and count every entry: for the end of a run."""
         self.check()
-        held = {"stranded": 0, "owned": 0}
+        held = {"stranded": self.aside, "owned": 0}
         for entry in self.entries.values():
             held["stranded" if entry.state == "stranded" else "owned"] += entry.pages
         if (held["owned"], held["stranded"]) != (self.owned, self.quarantined):

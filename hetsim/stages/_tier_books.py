@@ -31,6 +31,7 @@ class TierBooks:
         self.waits = 0
         self.waited_s = 0.0
         self.aliased_units = 0
+        self.tainted_units = 0
         self.ok_corrupt = 0
         self.link_bytes: dict[str, float] = {}
         self._misled: set[int] = set()
@@ -106,9 +107,14 @@ class TierBooks:
         self.waits += 1
         self.waited_s += seconds
 
-    def mislead(self, seq: Seq, units: int) -> None:
-        """Note that a request uses KV that was read as what it is not."""
-        self.aliased_units += units
+    def mislead(self, seq: Seq, aliased: int, tainted: int) -> None:
+        """Note that a request uses KV that is not what its key says.
+
+        ``aliased``: units that were read as what they are not, found in HBM; ``tainted``: units
+        that were computed from such KV, or copied from it.
+        """
+        self.aliased_units += aliased
+        self.tainted_units += tainted
         seq.corrupt = 1
         self._misled.add(seq.rid)
 
@@ -138,6 +144,7 @@ class TierBooks:
             "fetches": self.waits,
             "mean_fetch_s": self.waited_s / self.waits if self.waits else 0.0,
             "aliased_hits": self.aliased_units,
+            "tainted_hits": self.tainted_units,
             "ok_corrupt": self.ok_corrupt,
         }
         ssd = next((tier for tier in self.tiers if tier.plan.name == "ssd"), None)

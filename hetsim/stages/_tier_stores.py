@@ -14,6 +14,7 @@ from hetsim.kv import WatchedPool
 from hetsim.residency import Entry
 from hetsim.serving import Instance, Rank, Seq
 from hetsim.stages._residency_plan import copy_cost
+from hetsim.stages._taint import NONE, Taint
 from hetsim.stages._tier import SPILL_BYTES, Tier
 from hetsim.topology import Path
 
@@ -28,8 +29,7 @@ class TierStores:
 
     def __init__(self, tiers: Tiers) -> None:
         self.of = tiers
-        self._bad: dict[Rank, set[int]] = {}
-        """Units in HBM whose bytes are not what their name says."""
+        self.taint = Taint(tiers.books)
         self._seen: set[int] = set()
         for number, tier in enumerate(tiers.tiers[:-1]):
             below = tiers.tiers[number + 1]
@@ -60,44 +60,33 @@ class TierStores:
                         store.drop(entry)
         self._seen.add(index)
 
-    # -- wrong bytes -------------------------------------------------------------------------
-
-    def bad_units(self, rank: Rank, keys: list[int]) -> int:
-        """Return how many of the units in HBM hold bytes of another form."""
-        bad = self._bad.get(rank)
-        return sum(1 for key in keys if key in bad) if bad else 0
-
-    def mark_bad(self, rank: Rank, keys: list[int]) -> None:
-        """Say that units in HBM hold bytes that were read as what they are not."""
-        self._bad.setdefault(rank, set()).update(keys)
-
     # -- writing down ------------------------------------------------------------------------
 
     def _computed(self, instance: Instance, rank: Rank, keys: list[int]) -> None:
         """Write newly computed units through."""
+        wrong = self.taint.computed(rank, keys)
         for tier in self.of.tiers:
             if tier.plan.write == "write_through" and self._writes(tier):
-                self._store(tier, instance.index, keys, tier.plan.writes[instance.index], rank)
+                path = tier.plan.writes[instance.index]
+                self._store(tier, instance.index, keys, path, rank, wrong=wrong)
 
     def _writes(self, tier: Tier) -> bool:
         return tier.plan.name != "remote" or self.of.plan.pool in self.of.plan.writers
 
     def _dropped(self, instance: Instance, rank: Rank, keys: list[int]) -> None:
         """HBM gives units up."""
-        bad = self._bad.get(rank)
-        if bad:
-            good = [key for key in keys if key not in bad]
-            bad.difference_update(keys)
-            keys = good
+        wrong = self.taint.dropped(rank, keys)
         tier = self.of.tiers[0]
         if tier.plan.write != "write_through" and self._writes(tier) and keys:
-            self._store(tier, instance.index, keys, tier.plan.writes[instance.index], None)
+            path = tier.plan.writes[instance.index]
+            self._store(tier, instance.index, keys, path, None, wrong=wrong)
 
     def _falls(self, below: Tier, instance: int) -> Callable[[Entry], None]:
         def fall(entry: Entry) -> None:
             if self._writes(below):
                 path = below.plan.spills[instance]
-                self._store(below, instance, [entry.key], path, None)
+                wrong = frozenset([entry.key]) if entry.wrong else NONE
+                self._store(below, instance, [entry.key], path, None, wrong=wrong)
 
         return fall
 
@@ -111,7 +100,8 @@ class TierStores:
         path = of.plan.drop_paths[seq.dest.index]
         for tier in of.tiers:
             if tier.plan.name == "remote":
-                self._store(tier, 0, seq.keys[:whole], path, None, form=1)
+                wrong = self.taint.of(seq)
+                self._store(tier, 0, seq.keys[:whole], path, None, form=1, wrong=wrong)
 
     def _store(
         self,
@@ -121,6 +111,7 @@ class TierStores:
         path: Path,
         rank: Rank | None,
         form: int = 0,
+        wrong: frozenset[int] = NONE,
     ) -> None:
         of = self.of
         store, now = tier.store(instance), of.engine._now
@@ -138,6 +129,7 @@ class TierStores:
             entry = store.begin(name, at_s=now, pages=of.plan.unit_pages, form=form)
             if entry is None:
                 break
+            entry.wrong = key in wrong
             new.append(entry)
             kept.append(key)
         if not new:
@@ -191,4 +183,5 @@ class TierStores:
                 made = store.begin(entry.key, at_s=now, pages=entry.pages)
                 if made is None:
                     return
+                made.wrong = entry.wrong
                 store.finish(made, at_s=now)

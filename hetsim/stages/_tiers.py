@@ -28,7 +28,7 @@ __all__ = ["Tiers"]
 class _Fetch:
     """A prefix on its way up for one request."""
 
-    __slots__ = ("alias", "blocks", "instance", "keys", "left", "rank", "seq", "since_s", "valid")
+    __slots__ = ("bad", "blocks", "instance", "keys", "left", "rank", "seq", "since_s", "valid")
 
     def __init__(self, seq: Seq, instance: Instance, rank: Rank, since_s: float) -> None:
         self.seq = seq
@@ -41,7 +41,8 @@ class _Fetch:
         """Flows that have not landed."""
         self.valid = 0
         """Leading units that may be used: a read whose lease has ended is thrown away."""
-        self.alias = False
+        self.bad: dict[int, bool] = {}
+        """Units whose bytes are not what their key says, by unit; True: read as another form."""
 
 
 class _Found:
@@ -98,9 +99,7 @@ class Tiers:
         keys = seq.keys[: (seq.prompt - 1) // rules.unit_tokens]
         here = rank.pool.hits(keys)
         self.books.hbm(here * rules.unit_tokens)
-        wrong = self.keeper.bad_units(rank, keys[:here])
-        if wrong:
-            self.books.mislead(seq, wrong)
+        self.keeper.taint.hit(rank, seq, keys[:here])
         found = self._find(instance, keys[here:], now)
         if not found.runs:
             return False
@@ -221,7 +220,9 @@ class Tiers:
             by_tier.setdefault(run.tier, []).extend(entries[at : at + run.units])
             at += run.units
         readings = self.naming.readings[0]
-        job.alias = any(readings[entry.form] == "alias" for entry in entries[:units])
+        for key, entry in zip(job.keys, entries, strict=False):
+            if entry.wrong or readings[entry.form] == "alias":
+                job.bad[key] = not entry.wrong
         job.left = len(by_tier)
         for index, group in by_tier.items():
             self._start(job, self.tiers[index], group, runs[:number])
@@ -276,11 +277,10 @@ class Tiers:
             return
         instance.load -= 1
         keys = job.keys[: job.valid]
+        there = rank.pool.hits(keys)  # what HBM has by now is not replaced
         instance.take_in(rank, keys, job.blocks, now)
-        if job.alias and job.valid:
-            self.keeper.mark_bad(rank, keys)
-            if not seq.gone:
-                self.books.mislead(seq, 0)
+        if job.bad:
+            self.keeper.taint.fetched(rank, seq, keys[there:], job.bad)
         if not seq.gone:
             self._queue(instance, rank, seq, job.since_s)
         if instance.next_s != instance.wake_s:
@@ -294,11 +294,11 @@ class Tiers:
     # -- the end -----------------------------------------------------------------------------
 
     def _ended(self, seq: Seq, now: float) -> None:
-        if seq.status != FINISHED:
-            return
-        self.books.finished(seq)
-        if self.plan.drop_paths and seq.keys and seq.dest is not None:
-            self.keeper.keep_decoded(seq)
+        if seq.status == FINISHED:
+            self.books.finished(seq)
+            if self.plan.drop_paths and seq.keys and seq.dest is not None:
+                self.keeper.keep_decoded(seq)
+        self.keeper.taint.ended(seq)
 
     def check(self) -> None:
         """Hold every tier to the conservation of its pages (L2, I4)."""
