@@ -40,7 +40,7 @@ class TimedHandoff(Handoff):
 
     def _set_timer(self, seq: Seq, order: SetTimer) -> None:
         name, delay_s = order.name, scaled(self.breaker, seq, order)
-        if name in ("beat", "bootstrap", "lease") and self._is_stale():
+        if name in ("beat", "bootstrap", "lease", "resend") and self._is_stale():
             self.engine.queue.clear()
             return
         if delay_s < order.delay_s and name in ("lease", "bootstrap"):
