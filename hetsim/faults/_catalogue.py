@@ -7,7 +7,7 @@ from typing import Literal
 
 __all__ = ["CATALOGUE", "Kind", "fields_of"]
 
-Strikes = Literal["instance", "notice", "transfer", "request", "router"]
+Strikes = Literal["instance", "notice", "transfer", "request", "admission", "router"]
 
 TRIGGERS = ("at", "when", "nth", "per_hour")
 THINGS = ("probability", "count", "duration")
@@ -35,7 +35,7 @@ class Kind:
     @property
     def is_thing(self) -> bool:
         """Whether it hits single messages, transfers or requests."""
-        return self.strikes in ("notice", "transfer", "request")
+        return self.strikes in ("notice", "transfer", "request", "admission")
 
 
 _KINDS = (
@@ -74,17 +74,27 @@ _KINDS = (
          ("pool", "delay", "duration"), ("delay",), side="P"),
     Kind("client_abort", "client", "request", "a client goes away", ("delay",), apart=False),
     Kind("duplicate_request", "client", "request", "a client sends its request twice",
-         apart=False),
+         ("same_id",), apart=False),
     Kind("memory_short", "memory", "instance", "part of the KV blocks of an instance is gone",
          ("instance", "pool", "factor", "duration"), ("factor",), side="D", apart=False),
     Kind("preemption", "memory", "instance", "a decoding request loses its blocks",
          ("instance", "pool"), side="D", apart=False),
+    Kind("transfer_preemption", "memory", "transfer", "D takes back blocks that KV comes to"),
+    Kind("transit_short", "memory", "instance", "part of the room between P and D is gone",
+         ("instance", "factor", "duration"), ("factor",), side="P"),
     Kind("fragmentation", "memory", "transfer", "blocks lie apart: descriptors multiply",
          ("factor",), ("factor",)),
+    Kind("zombie_put", "memory", "transfer", "a put stalls, and lands long after its time",
+         ("delay",), ("delay",)),
+    Kind("pool_eviction", "memory", "router", "the pool evicts what was found and not yet read",
+         ("count",)),
     Kind("mismatch", "representation", "transfer", "the bytes are not what the sides agreed on",
          ("mismatch",), ("mismatch",)),
     Kind("session_blacklisted", "admission", "instance", "P refuses to send to a decode instance",
          ("instance", "pool", "duration"), ("duration",), side="D"),
+    Kind("decode_refuses", "admission", "admission", "D will not take what P has computed"),
+    Kind("router_blind", "admission", "router", "the router hears nothing of decode's load",
+         ("duration",), ("duration",)),
 )  # fmt: skip
 
 CATALOGUE: dict[str, Kind] = {kind.name: kind for kind in _KINDS}

@@ -38,6 +38,10 @@ def fault_story(
             "relieved": place.relieved,
             "split": place.completed,
         }
+    if breaker.guard is not None and breaker.guard.pressure is not None:
+        held = breaker.guard.pressure
+        mean_s = held.held_s / held.held if held.held else 0.0
+        found["pressure"] = {"held": held.held, "mean_held_s": mean_s}
     return found
 
 

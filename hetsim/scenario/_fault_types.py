@@ -64,6 +64,12 @@ FaultKind = Literal[
     "fragmentation",
     "mismatch",
     "session_blacklisted",
+    "router_blind",
+    "zombie_put",
+    "pool_eviction",
+    "transfer_preemption",
+    "transit_short",
+    "decode_refuses",
 ]
 
 
@@ -118,6 +124,8 @@ class Fault:
     """``transfer_fail``: the backend cannot say whether its DMA is over."""
     settle: LongerThanZero | None = None
     """``transfer_fail`` with ``live``: when the DMA is known to be over; left out: after 1 s."""
+    same_id: bool = False
+    """``duplicate_request``: the same request is delivered twice, under one id."""
     mismatch: str | None = None
     """``mismatch``: what differs, such as static_scales or fn_vs_fnuz."""
 
@@ -129,7 +137,9 @@ class Recovery:
     policy: Literal["fail", "retry", "recompute", "reprefill", "reload"]
     """``retry``: anew on any pair; ``recompute``: the decode pool computes the prompt;
     ``reprefill``: the prefill pool once more, for the same decode instance if it lives;
-    ``reload``: the same, with whatever the tiers of ``residency`` still hold of the prompt."""
+    ``reload``: the same, with whatever the tiers of ``residency`` still hold of the prompt; what
+    was put into the pool between the stages (pool_lease) is read from there, and nothing is
+    computed."""
     attempts: Count = 1
     """How often at most, per request."""
     delay: Seconds = 0.0

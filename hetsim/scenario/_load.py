@@ -6,27 +6,25 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from hetsim.errors import Problem, ScenarioError, nearest
 from hetsim.scenario._check import check_fits, check_scenario
+from hetsim.scenario._find import find_scenario
 from hetsim.scenario._places import Places, cover, locate, places_of
+from hetsim.scenario._profiles import Profiles, read_profiles
 from hetsim.scenario._sets import apply_set, parse_set, set_label
 from hetsim.scenario._types import Scenario
-from hetsim.spec import data_root, plain_copy
+from hetsim.spec import plain_copy, shelf
 
 __all__ = [
     "Loaded",
     "load_data",
     "load_scenario",
-    "scenario_names",
-    "shipped_scenario",
     "split_format",
 ]
 
-_MAX_BYTES = 4 * 2**20
 _MAX_DEPTH = 24
 _LONGEST_KEY = 200
 
@@ -37,10 +35,16 @@ SetValue = str | tuple[str, Any]
 class Loaded:
     """A checked scenario, where it came from, and where each of its values was written."""
 
-    __slots__ = ("base_dir", "data", "file", "marks", "scenario")
+    __slots__ = ("base_dir", "data", "file", "marks", "profiles", "scenario")
 
     def __init__(
-        self, scenario: Scenario, base_dir: Path, file: str, data: dict[str, Any], marks: Places
+        self,
+        scenario: Scenario,
+        base_dir: Path,
+        file: str,
+        data: dict[str, Any],
+        marks: Places,
+        profiles: Profiles | None = None,
     ) -> None:
         self.scenario = scenario
         self.base_dir = base_dir
@@ -49,6 +53,8 @@ class Loaded:
         self.data = data
         """The plain data after all changes, as it would stand in a file."""
         self.marks = marks
+        self.profiles = profiles
+        """What stands in for the catalogue, where the scenario brings it along."""
 
     def __repr__(self) -> str:
         return f"Loaded({self.scenario.name}, {self.file})"
@@ -68,26 +74,16 @@ class Loaded:
         ``with loaded.locating(): plan = build_plan(loaded.scenario, loaded.base_dir)``
         """
         try:
-            yield
+            with self.in_use():
+                yield
         except ScenarioError as error:
             raise ScenarioError(locate(error.problems, self.marks, self.file)) from None
 
-
-def scenario_names() -> tuple[str, ...]:
-    """Return the names of the scenarios that come with hetsim, sorted.
-
-    Those of the folder ``boundary`` are called ``boundary/NAME``.
-    """
-    root = data_root("scenarios")
-    found = [path.stem for path in root.glob("*.yaml")]
-    found += [f"boundary/{path.stem}" for path in root.glob("boundary/*.yaml")]
-    return tuple(sorted(found))
-
-
-def shipped_scenario(name: str) -> Path | None:
-    """Return the file of the shipped scenario called ``name``, or None."""
-    stem = name.removesuffix(".yaml")
-    return data_root("scenarios") / f"{stem}.yaml" if stem in scenario_names() else None
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Let look-ups inside find the profiles that the scenario brings along."""
+        with shelf(self.profiles.shelf if self.profiles is not None else None):
+            yield
 
 
 def load_scenario(
@@ -116,7 +112,7 @@ def load_scenario(
     if isinstance(path_or_name, Mapping):
         own = plain_copy(path_or_name)
         return load_data(own, sets=sets, workload_file=workload_file, seed=seed)
-    path = _find(str(path_or_name))
+    path = find_scenario(str(path_or_name))
     from hetsim.spec._yaml import read_yaml
 
     try:
@@ -161,52 +157,22 @@ def load_data(
     strange = strange or _strange(data, ())
     if strange:  # nothing else can be asked of such data
         raise ScenarioError(locate(dict.fromkeys([*problems, *strange]), places, file))
-    folder, scenario = Path(base_dir), None
+    folder, scenario, profiles = Path(base_dir), None, None
+    own = dict(data)
     try:
-        scenario = build(Scenario, data)
-        check_scenario(scenario, folder)
+        profiles = read_profiles(own)
     except ScenarioError as error:
         problems += error.problems
-    if problems or scenario is None:
-        raise ScenarioError(locate(problems, places, file))
-    check_fits(scenario, folder, places, file)
-    return Loaded(scenario, folder, file, data, places)
-
-
-# -- finding the file ------------------------------------------------------------------------
-
-
-def _find(text: str) -> Path:
-    path = Path(text)
-    if "\0" in text or not text:
-        raise ScenarioError(Problem(f"{text!r} is not a path; give a YAML file or a shipped name"))
-    shipped = shipped_scenario(text)
-    try:
-        exists = path.exists() and not (path.is_dir() and shipped)
-        if exists and path.is_file() and path.stat().st_size > _MAX_BYTES:
-            raise ScenarioError(Problem("is larger than 4 MiB; is it a scenario?", "", text))
-    except (OSError, ValueError):  # names too long, or not encodable
-        exists = False
-    if exists:
-        return path
-    if shipped is not None:
-        return shipped
-    raise ScenarioError(
-        Problem(f"no such file; {_near(path)}", "", text.encode("utf-8", "replace").decode())
-    )
-
-
-def _near(path: Path) -> str:
-    """Return a hint: files beside it and shipped scenarios that are called alike."""
-    try:
-        beside = (
-            [str(found) for found in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
-        )
-    except (OSError, ValueError):
-        beside = []
-    close = get_close_matches(str(path), sorted(beside), n=2, cutoff=0.6)
-    hint = nearest(path.stem, scenario_names()).replace("allowed:", "shipped scenarios:")
-    return f"did you mean {' or '.join(map(repr, close))}? {hint}" if close else hint
+    with shelf(profiles.shelf if profiles is not None else None):
+        try:
+            scenario = build(Scenario, own)
+            check_scenario(scenario, folder)
+        except ScenarioError as error:
+            problems += error.problems
+        if problems or scenario is None:
+            raise ScenarioError(locate(problems, places, file))
+        check_fits(scenario, folder, places, file)
+    return Loaded(scenario, folder, file, data, places, profiles)
 
 
 # -- changes of the command line -------------------------------------------------------------

@@ -20,9 +20,25 @@ _OPTIONAL = (
     "nth", "count", "restart_after", "factor", "duration", "times", "period", "rails", "delay",
     "notice", "timer", "plane", "settle", "mismatch", "probability", "per_hour", "when",
 )  # fmt: skip
-_NOTICES = ("done", "addresses", "failed", "abort", "ack", "beat", "dispatch")
-_TIMERS = ("lease", "beat", "transfer", "registration", "bootstrap", "waiting", "health", "drain")
-_FACTOR_BELOW_1 = ("link_slow", "memory_short")
+_NOTICES = (
+    "done", "addresses", "failed", "abort", "ack", "beat", "dispatch", "dead", "ready",
+)  # fmt: skip
+_TIMERS = (
+    "lease",
+    "beat",
+    "transfer",
+    "registration",
+    "bootstrap",
+    "waiting",
+    "health",
+    "drain",
+    "resend",
+    "discard",
+    "release",
+)
+_STORES = ("copy_out", "pool_lease")
+_POOLS = ("pool_crash", "pool_eviction", "zombie_put")
+_FACTOR_BELOW_1 = ("link_slow", "memory_short", "transit_short")
 
 
 def fault_pool(scenario: Scenario, fault: Fault) -> str | None:
@@ -46,8 +62,14 @@ def _faults(parts: Parts) -> Iterator[Problem]:
             yield Problem(
                 f"a {fault.kind} strikes the hand-off, and one pool has none", f"{path}.kind"
             )
-        if fault.kind == "pool_crash" and _protocol_of(parts)[0] not in (None, "pool_lease"):
+        if fault.kind in _POOLS and _protocol_of(parts)[0] not in (None, "pool_lease"):
             yield Problem("strikes a pool; state boundary.ownership: pool_lease", f"{path}.kind")
+        if fault.kind == "transit_short" and _protocol_of(parts)[0] not in (None, *_STORES):
+            yield Problem(
+                "strikes the store between the pools; state boundary.ownership: copy_out or "
+                "pool_lease",
+                f"{path}.kind",
+            )
         yield from _fields(fault, kind, path)
         yield from _trigger(parts, fault, kind, path)
         yield from _words(fault, path)

@@ -58,6 +58,7 @@ __all__ = [
     "ConstantCosts",
     "Fault",
     "Limits",
+    "Name",
     "Parallel",
     "Placement",
     "Pool",
@@ -109,7 +110,10 @@ class RooflineCosts:
 
 @spec(kind="constant", family="estimator")
 class ConstantCosts:
-    """Constant step times, for checks against closed forms of queues. Not a device."""
+    """Constant step times, for checks against closed forms of queues. Not a device.
+
+    The calibration grade of such a pool is ``stated``.
+    """
 
     kind: Literal["constant"] = "constant"
     prefill: Seconds
@@ -202,9 +206,16 @@ class Boundary:
     host memory, as the runtime does; required by the protocol copy_out, and by no other."""
     handles: Count | None = None
     """Transfers of a request where it crosses at once, one per pair of ranks, say; left out: 1."""
+    message_ids: Literal["attempt", "room"] | None = None
+    """How messages name a request: ``attempt`` tells each life of it from the others (invariant
+    I5), ``room`` is the client's id alone, under which the last one to register is found. Left
+    out: attempt."""
+    hold_above: Fraction | None = None
+    """The router holds prompts back while prompts and answers inside speak for more than this part
+    of the decode pool's blocks; left out: it lets them in whatever waits there."""
     step_timers: bool | None = None
-    """Timers that ride on a step loop wait for its next step; left out: only where something
-    breaks."""
+    """Timers that ride on a step loop wait for its next step; left out: where something breaks,
+    and where the longest possible step of the decode pool could let a lease end."""
     deadlock: Literal["report", "break"] | None = None
     """Look for requests that wait for each other's blocks; ``break`` fails the youngest of them.
     Left out: only what is still stuck at the end is reported."""

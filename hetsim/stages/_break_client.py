@@ -49,15 +49,25 @@ def duplicate(breaker: Breaker, armed: Armed, seq: Seq | None) -> None:
 
 
 def _again(breaker: Breaker, armed: Armed, seq: Seq) -> None:
-    """Send the same prompt once more; it counts as a request of its own."""
+    """Send the same prompt once more; it counts as a request of its own.
+
+    With the same id it is a second delivery of the same request: refused where messages tell one
+    life from another, and let in where they do not.
+    """
     world = breaker.world
     breaker.touch(armed, seq)
+    rooms = breaker.guard.rooms if breaker.guard is not None else None
+    if armed.fault.same_id and rooms is None:
+        armed.record.refused += 1
+        return
     rid = len(world.osl)
     world.osl.append(world.osl[seq.rid])
     twin = Seq(rid, breaker.engine.now, seq.isl, seq.declared, seq.keys)
     twin.user, twin.turn = seq.user, seq.turn
     world.arrive(twin)
     breaker.touch(armed, twin)
+    if armed.fault.same_id and rooms is not None:
+        rooms.share(twin, seq)
     breaker.submit(twin)
 
 

@@ -16,7 +16,6 @@ __all__ = [
     "crash",
     "hang_up",
     "memory_short",
-    "pool_crash",
     "preempted",
     "preemption",
     "router_crash",
@@ -179,9 +178,12 @@ class _Shortage:
         self.taken = [0] * len(self.ranks)
         self.over = False
         self.idle = 0
+        self.seeks_victim = False
+        """It ends once somebody was preempted, or nobody decodes who could be."""
 
     def begin(self, duration_s: float | None, touch: bool = True) -> None:
         """Take what is there, and wait for the rest; end after ``duration_s``, if one is given."""
+        self.seeks_victim = not touch
         record, now = self.armed.record, self.breaker.engine.now
         record.strike(now)
         record.open += 1
@@ -201,9 +203,14 @@ class _Shortage:
         self.taken = [a + b for a, b in zip(self.taken, got, strict=True)]
         if instance.next_s != instance.wake_s:
             self.pool.rearm(instance)
+        if self.seeks_victim and not any(rank.members for rank in self.ranks):
+            breaker.short_of.pop(instance, None)
+            self.end()
+            return
         # An idle instance has nothing to give back: it is not asked for ever.
         self.idle = self.idle + 1 if instance.next_s == float("inf") else 0
-        if any(self.left) and breaker.work_left() and self.idle < _IDLE_LOOKS:
+        wants = self.seeks_victim or any(self.left)
+        if wants and breaker.work_left() and self.idle < _IDLE_LOOKS:
             breaker.engine.call_at(breaker.engine.now + LOOK_S, self._take)
 
     def end(self) -> None:
@@ -260,25 +267,6 @@ def router_crash(breaker: Breaker, armed: Armed, seq: Seq | None) -> None:
         record.down(armed.fault.duration, 0, breaker.engine.now)
 
     breaker.later(now + armed.fault.duration, back)
-
-
-def pool_crash(breaker: Breaker, armed: Armed, seq: Seq | None) -> None:
-    """Let the pool between the stages lose every object; it goes on, empty."""
-    guard: Any = breaker.guard
-    if guard is None or guard.transit is None:
-        return
-    armed.record.strike(breaker.engine.now)
-    mine = [held[2] for held in guard.transit.objects.values()]
-    for struck in list(dict.fromkeys(mine)):
-        if not struck.gone:
-            breaker.touch(armed, struck)
-        for flow in [flow for flow in guard.world.fabric.flows if flow.tag[0] is struck]:
-            armed.record.lost_bytes += guard.world.fabric.cancel(flow)
-            order = flow.tag[1]
-            guard.feed(struck, transfer_failed(True, order.piece, order.of, order.leg))
-        guard.forget(struck)
-        if guard.machines.knows(crashed("X")):
-            guard.feed(struck, crashed("X"))
 
 
 def hang_up(breaker: Breaker, seq: Seq, reason: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hetsim.engine import Flow
-from hetsim.ownership._vocabulary import Event, StartTransfer, transfer_failed
+from hetsim.ownership._vocabulary import PREEMPTED, Event, StartTransfer, transfer_failed
 from hetsim.representation import outcome_of
 from hetsim.serving import Seq
 from hetsim.stages._armed import Armed
@@ -22,7 +22,7 @@ CONNECT_S = 5.0
 SETTLE_S = 1.0
 """After a failure, the backend says that its DMA is over within this, unless it is stated."""
 
-_AT_START = ("connect_slow", "layout_miss", "fragmentation", "mismatch")
+_AT_START = ("connect_slow", "zombie_put", "layout_miss", "fragmentation", "mismatch")
 
 
 def transfer_fault(breaker: Breaker, armed: Armed, seq: Seq | None) -> None:
@@ -95,11 +95,13 @@ class Transfers:
         delay_s, worse, breaker = 0.0, 1.0, self.guard.breaker
         hit: list[Armed] = []
         for armed in breaker.transfers:
+            if armed.kind.name == "zombie_put" and order.leg != "put":
+                continue
             if not armed.hits(seq, now):
                 continue
             breaker.touch(armed, seq)
             name = armed.kind.name
-            if name == "connect_slow":
+            if name in ("connect_slow", "zombie_put"):
                 delay_s += armed.fault.delay
             elif name == "layout_miss":
                 delay_s += 2.0 * self.guard.plan.control_s
@@ -153,7 +155,7 @@ class Transfers:
         name, order = armed.kind.name, flow.tag[1]
         if name == "partial_write" or (name == "mismatch" and self._outcome(armed) == "silent"):
             self._bad[seq, order.piece, order.leg] = armed
-        elif name in ("transfer_fail", "transfer_hang"):
+        elif name in ("transfer_fail", "transfer_hang", "transfer_preemption"):
             # Half of it has crossed when it breaks.
             after_s = 0.5 * flow.nbytes / flow.ceiling if flow.ceiling > 0.0 else 0.0
             at_s = self.engine.now + (after_s if after_s < 1e9 else 0.0)
@@ -163,6 +165,11 @@ class Transfers:
         if flow.state not in ("moving", "landing"):
             return
         fault, order = armed.fault, flow.tag[1]
+        if armed.kind.name == "transfer_preemption":
+            machines = self.guard.machines
+            if machines.classify("Ds", seq.handoff.states[1], "preempted") == "legal":
+                self.guard.feed(seq, PREEMPTED)
+            return
         armed.record.lost_bytes += self.fabric.cancel(flow)
         if armed.kind.name == "transfer_hang":
             self._open.setdefault(seq, {})[order] = None

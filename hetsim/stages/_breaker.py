@@ -65,6 +65,8 @@ class Breaker:
         self.notices: list[Armed] = []
         self.transfers: list[Armed] = []
         self.requests: list[Armed] = []
+        self.refusals: list[Armed] = []
+        """Faults of requests that D turns away."""
         self.at_arrival: list[Callable[[Breaker, Seq], None]] = []
         self._touchers: dict[int, dict[FaultRecord, None]] = {}
         world.on_end.append(self._ended)
@@ -76,7 +78,11 @@ class Breaker:
         for armed in self.armed:
             fault, kind = armed.fault, armed.kind
             if kind.is_thing:
-                lists = {"notice": self.notices, "transfer": self.transfers}
+                lists = {
+                    "notice": self.notices,
+                    "transfer": self.transfers,
+                    "admission": self.refusals,
+                }
                 lists.get(kind.strikes, self.requests).append(armed)
             stroke = strokes[fault.kind]
             if fault.when is not None:

@@ -39,7 +39,28 @@ def _stores(world: World, pools: list[PoolStage]) -> list[Store]:
                     store.waits.append(Waiter(seq.rid, blocks + pool.plan.rules.fixed_blocks))
     for seq in world.inside.values():
         _hold(seq, stores)
-    return list(stores.values())
+    return [*stores.values(), *_between(world.transit)]
+
+
+def _between(transit: Any) -> list[Store]:
+    """Return the room for copies between the stages; what a pool may evict counts as free."""
+    if transit is None:
+        return []
+    found = []
+    for number, store in enumerate(transit.stores):
+        made = Store(f"transit/{number}", store.free)
+        for seq in transit.queues[number]:
+            if not seq.gone:
+                made.waits.append(Waiter(seq.rid, transit.pages_of(seq)))
+        for held, entry, seq in transit.objects.values():
+            if held is not store:
+                continue
+            if transit.plan.place == "remote" and entry.state == "complete":
+                made.free += entry.pages
+            else:
+                made.held[seq.rid] = entry.pages
+        found.append(made)
+    return found
 
 
 def _hold(seq: Seq, stores: dict[Instance, Store]) -> None:

@@ -8,20 +8,22 @@ from hetsim.stages._break_instance import (
     blacklist,
     crash,
     memory_short,
-    pool_crash,
     preempted,
     preemption,
     router_crash,
     stall,
 )
 from hetsim.stages._break_link import Ports, flap, partition, rail_down, slow
+from hetsim.stages._break_store import pool_crash, pool_eviction, router_blind, transit_short
 from hetsim.stages._break_transfer import transfer_fault
 from hetsim.stages._breaker import Breaker, Stroke
+from hetsim.stages._calm import CalmHandoff
 from hetsim.stages._deadlock import DeadlockWatch
 from hetsim.stages._guard import Guard
 from hetsim.stages._handoff import Handoff
 from hetsim.stages._plan import SimulationPlan
 from hetsim.stages._pool import PoolStage
+from hetsim.stages._pressure import Pressure
 from hetsim.stages._recovery import Recovery
 from hetsim.stages._world import World
 
@@ -54,6 +56,12 @@ STROKES: dict[str, Stroke] = {
     "fragmentation": transfer_fault,
     "mismatch": transfer_fault,
     "session_blacklisted": blacklist,
+    "router_blind": router_blind,
+    "zombie_put": transfer_fault,
+    "pool_eviction": pool_eviction,
+    "transfer_preemption": transfer_fault,
+    "transit_short": transit_short,
+    "decode_refuses": open_window,
 }
 """What a stroke of each kind does."""
 
@@ -63,7 +71,7 @@ def make_handoff(world: World, pools: list[PoolStage]) -> Handoff | None:
     boundary = world.plan.boundary
     if boundary is None:
         return None
-    kind = Guard if world.plan.guarded else Handoff
+    kind = Guard if world.plan.guarded else CalmHandoff
     return kind(world, boundary, pools[0], pools[1])
 
 
@@ -80,6 +88,9 @@ def arm_faults(world: World, pools: list[PoolStage], handoff: Handoff | None) ->
         breaker.submit = guard.submit
         if plan.deadlock is not None:
             DeadlockWatch(world, pools, guard, plan.deadlock == "break")
+        if plan.hold_above is not None:
+            guard.pressure = Pressure(world, pools[1], plan.hold_above, guard.submit)
+            breaker.submit = guard.pressure.enter
     else:
         breaker.submit = pools[0].submit
         for instance in pools[0].instances:

@@ -18,25 +18,32 @@ from hetsim.ownership._vocabulary import (
     PREEMPTED,
     TRANSFER_STARTED,
     Free,
+    Send,
     StartTransfer,
     cancelled,
+    notice,
     quiesced,
     transfer_failed,
 )
 from hetsim.ownership._vocabulary import FINISHED as DECODED
 from hetsim.serving import Instance, Seq
+from hetsim.stages._admission import refuses, reload
 from hetsim.stages._break_control import crossing
 from hetsim.stages._break_instance import preempted
 from hetsim.stages._break_transfer import Transfers
 from hetsim.stages._place import Place
 from hetsim.stages._plan import BoundaryPlan
 from hetsim.stages._pool import PoolStage
+from hetsim.stages._pressure import Pressure
+from hetsim.stages._rooms import Rooms
 from hetsim.stages._step_timers import TimedHandoff
 from hetsim.stages._world import FAILED, World
 
 __all__ = ["Guard"]
 
-_BACKGROUND = frozenset({"timer:beat", "notice:beat", "timer:lease", "timer:bootstrap"})
+_BACKGROUND = frozenset(
+    {"timer:beat", "notice:beat", "timer:lease", "timer:bootstrap", "timer:resend"}
+)
 _LEASES = ("timer:lease", "timer:bootstrap")
 _COMPUTING = ("idle", "bootstrapping", "waiting", "prefilling")
 
@@ -54,6 +61,12 @@ class Guard(TimedHandoff):
         target.grant = self._grant  # type: ignore[method-assign]
         self._aside: dict[Seq, None] = {}
         """Requests whose blocks on D are in quarantine."""
+        self._left: dict[Seq, str] = {}
+        """Why those have gone whom nobody waits for any more."""
+        self._reloading: dict[Seq, None] = {}
+        """Preempted requests that wait for their prompt from the pool."""
+        self.rooms = Rooms(self) if world.plan.by_room else None
+        self.pressure: Pressure | None = None
         self.audit.told = self._leaked
         self._ops["start_transfer"] = self._start_transfer
         target.on_started = self._resumed
@@ -71,11 +84,17 @@ class Guard(TimedHandoff):
             return
         if not seq.gone and not self.place.bypasses(seq):
             self.place.split(seq)
+            if self.rooms is not None:
+                self.rooms.enter(seq)
             # A machine of its own: what happens to it may be like nobody else's.
             seq.handoff = self.machines.machine(seq.rid)
             seq.transfer_tokens = seq.isl - self._less
             seq.timers = {}
             self.feed(seq, ARRIVED)
+
+    def reload(self, fresh: Seq, before: Seq) -> bool:
+        """Read again what an earlier attempt has put into the pool; say whether it can."""
+        return reload(self, fresh, before)
 
     def feed(self, seq: Seq, event: Any) -> None:
         """Tell the machine what happened; watch where it goes."""
@@ -86,6 +105,8 @@ class Guard(TimedHandoff):
             self.moved_s = now
             if key.startswith("landed"):
                 self.transfers.arrived(seq, event)
+                if self.rooms is not None:
+                    self.rooms.landed(seq)
         before = tuple(machine.states)
         at_s = now
         if self._short and key in _LEASES and self._short.get(seq) == machine.deadline_s:
@@ -95,14 +116,15 @@ class Guard(TimedHandoff):
         if after != before:
             for part in range(3):
                 if after[part] is not before[part]:
-                    self._note(seq, part, before[part], after[part], event)
+                    self.note(seq, part, before[part], after[part], event)
         elif "lost" in after and key.startswith(("notice", "landed")):
             self._refused(seq)
         ops = self._ops
         for instruction in answer:
             ops[instruction.op](seq, instruction)
 
-    def _note(self, seq: Seq, part: int, before: str, after: str, event: Any) -> None:
+    def note(self, seq: Seq, part: int, before: str, after: str, event: Any) -> None:
+        """Write a change of state down, and tell faults that wait for it."""
         code = self._codes.get((part, before, after, event.key))
         if code is None:
             code = self._code(part, before, after, event)
@@ -121,6 +143,7 @@ class Guard(TimedHandoff):
         at_s = self.engine._now + self._control_s
 
         def tell() -> None:
+            self._left[seq] = reason
             self.reason = reason
             for side in ("P", "D"):
                 if seq.handoff.outcome in (None, "aborted"):
@@ -165,6 +188,11 @@ class Guard(TimedHandoff):
     def _reserve(self, seq: Seq, order: Any) -> None:
         if self._told_preempted:
             return
+        if order.side == "D" and refuses(self, seq):
+            return
+        if seq.handoff.states[1] == "preempted" and seq not in self._reloading:
+            self.place.queue_anew(seq)  # it gets blocks as a prompt does, not ahead of its turn
+            return
         super()._reserve(seq, order)
         if seq.dest is not None and self._is_stalled(seq.dest):
             self.breaker.touch(self.breaker.stalled_by[seq.dest], seq)
@@ -180,7 +208,10 @@ class Guard(TimedHandoff):
         super()._credit(seq)
 
     def _admit(self, seq: Seq, order: Any) -> None:
-        if not self.place.completes(seq):
+        if seq in self._reloading:
+            del self._reloading[seq]
+            self.place.goes_on(seq)
+        elif not self.place.completes(seq):
             super()._admit(seq, order)
 
     def _recompute(self, seq: Seq, instruction: Any) -> None:
@@ -191,7 +222,13 @@ class Guard(TimedHandoff):
             record.lose(record.lost_prefill, self.source.plan.name, seq.isl - seq.cached)
         if instruction.side == "D" and seq.dst_rank is not None:
             self._reclaim(seq)
-            super()._recompute(seq, instruction)
+            if seq in self._reloading:
+                del self._reloading[seq]
+                seq.transfer_tokens, told = 0, seq.transfer_tokens
+                self.place.goes_on(seq)
+                seq.transfer_tokens = told
+            else:
+                super()._recompute(seq, instruction)
 
     def _decoded(self, instance: Instance, seq: Seq, now: float) -> None:
         if seq.gone or seq.handoff is None:
@@ -202,10 +239,17 @@ class Guard(TimedHandoff):
     def _preempted(self, instance: Instance, seq: Seq) -> None:
         """Tell the machine that D took the blocks back; the instance queues it by itself."""
         preempted(self.breaker, instance, seq)
-        if seq.handoff is not None and seq.handoff.states[1] == "decoding":
-            self._told_preempted = True
+        if seq.handoff is None or seq.handoff.states[1] != "decoding":
+            return
+        if self.machines.options.on_preempt == "reload" and seq.handoff.states[2] == "complete":
+            # The pool still has the prompt: wait for blocks to read it into, not to compute it.
+            instance.cut(seq, self.engine._now)
+            self._reloading[seq] = None
             self.feed(seq, PREEMPTED)
-            self._told_preempted = False
+            return
+        self._told_preempted = True
+        self.feed(seq, PREEMPTED)
+        self._told_preempted = False
 
     def _resumed(self, instance: Instance, seq: Seq, at_s: float, tokens: int) -> None:
         """Tell the machine that a preempted request has its blocks again."""
@@ -259,8 +303,15 @@ class Guard(TimedHandoff):
 
     # -- control -----------------------------------------------------------------------------
 
+    def _send(self, seq: Seq, order: Send) -> None:
+        self._cross(seq, notice(order.notice), order.rides)
+
     def _tell(self, seq: Seq, event: Any) -> None:
-        delays, lost = crossing(self.breaker, seq, event, self.plan.control_s)
+        self._cross(seq, event, False)
+
+    def _cross(self, seq: Seq, event: Any, rides: bool) -> None:
+        """Let a message through the faults: on time, late, more than once, or not at all."""
+        delays, lost = crossing(self.breaker, seq, event, self.plan.control_s, rides)
         if lost is not None:
             self._lost_message(seq, event, lost)
         for delay_s in delays:
@@ -270,7 +321,9 @@ class Guard(TimedHandoff):
             )
 
     def _arrives(self, seq: Seq, event: Any) -> None:
-        self.feed(seq, event)
+        found = self.rooms.addressee(seq, event) if self.rooms is not None else seq
+        if found is not None:
+            self.feed(found, event)
 
     def _lost_message(self, seq: Seq, event: Any, armed: Any) -> None:
         """Close the client's connection if a dispatch is lost; others are just not there."""
@@ -286,6 +339,8 @@ class Guard(TimedHandoff):
         self.audit.freed(seq, order)
         now = self.engine._now
         if order.block_set == "Ps" and seq.held is not None:
+            if order.cause == "delivered" and seq.gone:
+                self.audit.delivered(seq, "Ps", seq.held[1], 2.0 * self._control_s)
             self._free_source(seq, now)
         elif order.block_set == "Ds" and seq.dst_rank is not None:
             self._reclaim(seq)
@@ -320,7 +375,11 @@ class Guard(TimedHandoff):
         if seq.gone:
             return
         self.breaker.lost_work(seq)
+        before, why = self.reason, self._left.pop(seq, "")
+        if order.op == "abort":  # it may have waited for its blocks to be quiet
+            self.reason = before or why
         super()._fail(seq, order)
+        self.reason = before
         if seq.prefill_end_s != seq.prefill_end_s:
             # The router closes its connection, and P stops computing for nobody.
             self.engine.call_at(

@@ -57,17 +57,28 @@ class Place:
         """Let D compute what is left of the prompt, now that the first part is there."""
         if seq.gone or seq.prompt >= seq.isl or seq.handoff is None:
             return False
-        guard = self.guard
         self.completed += 1
+        seq.landed_s, seq.second_s = self.guard.engine.now, NAN
+        self.goes_on(seq)
+        return True
+
+    def queue_anew(self, seq: Seq) -> None:
+        """Let D compute the prompt of a request whose blocks it took back in flight."""
+        enqueued_s, seq.landed_s = seq.enqueued_s, self.guard.engine.now
+        seq.prompt, seq.done, seq.out, seq.cached = seq.isl, 0, 0, 0
+        self.guard.target.put(seq.dest, seq)
+        seq.enqueued_s = enqueued_s
+
+    def goes_on(self, seq: Seq) -> None:
+        """Let D compute what did not cross: the end of the prompt, and tokens it had emitted."""
+        guard = self.guard
         now = guard.engine.now
         instance: Instance = seq.dest
         rank = seq.rank = seq.dst_rank
         seq.blocks, seq.dst_rank = seq.dst_blocks, None
         seq.fixed = rank.rules.fixed_blocks
-        seq.landed_s, seq.second_s = now, NAN
-        seq.done, seq.prompt = seq.transfer_tokens, seq.isl
+        seq.done, seq.prompt = seq.transfer_tokens, seq.isl + max(0, seq.out)
         rank.waiting.append(seq)
         rank.queued += seq.prompt - seq.done
         instance.poke(now)
         guard.target.rearm(instance)
-        return True

@@ -70,7 +70,9 @@ class Recovery:
         if policy == "recompute":
             self.guard.place.compute_on_decode(fresh)
             return
-        # What tiers hold of the prompt is found there by its keys: a reload needs no more.
         if policy in ("reprefill", "reload") and before.dest is not None and not before.dest.dead:
             fresh.dest = before.dest
+        # What tiers hold of the prompt is found there by its keys; an object of the pool by itself.
+        if policy == "reload" and self.guard is not None and self.guard.reload(fresh, before):
+            return
         self.breaker.submit(fresh)

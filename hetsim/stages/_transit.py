@@ -19,6 +19,7 @@ from hetsim.residency import Entry, TierStore
 from hetsim.residency.evictions.lru import LruOrder
 from hetsim.serving import Seq
 from hetsim.stages._kinds import COPY, GET, PUT
+from hetsim.stages._late_puts import LatePuts
 from hetsim.stages._residency_plan import TransitPlan
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Transit:
         self._granting = False
         self._alarm = Alarm(self.engine, self.retry)
         self._usual: dict[str, _Act] = {}
+        self.late = LatePuts()
 
     def take_over(self, ops: dict[str, _Act]) -> None:
         """Put the methods for X before those of the hand-off."""
@@ -75,7 +77,8 @@ class Transit:
     def _number(self, seq: Seq) -> int:
         return 0 if len(self.stores) == 1 else seq.source.index
 
-    def _pages(self, seq: Seq) -> int:
+    def pages_of(self, seq: Seq) -> int:
+        """Return the pages that the KV of a request takes."""
         nbytes = self.handoff.plan.transfer.plan(seq.transfer_tokens).bytes
         return max(1, int(-(-nbytes // self.plan.page_bytes)))
 
@@ -84,7 +87,7 @@ class Transit:
             self._usual["reserve"](seq, order)
             return
         number = self._number(seq)
-        if self._pages(seq) > self.stores[number].total:
+        if self.pages_of(seq) > self.stores[number].total:
             # It could wait for ever: its client is told instead.
             self.handoff.reason = "larger_than_pool"
             self.handoff.feed(seq, cancelled("P"))
@@ -102,6 +105,16 @@ class Transit:
         for queue in self.queues:
             if seq in queue:
                 queue.remove(seq)
+
+    def hand_over(self, before: Seq, fresh: Seq) -> bool:
+        """Let a new attempt have the object of an earlier one; say whether there is one."""
+        held = self.objects.pop(before, None)
+        if held is None:
+            return False
+        store, entry, _ = held
+        entry.owner = lambda: self._may_go(fresh)
+        self.objects[fresh] = (store, entry, fresh)
+        return True
 
     def retry(self) -> None:
         """Look again who may have room."""
@@ -123,6 +136,8 @@ class Transit:
                     break
                 queue.popleft()
                 self.objects[seq] = (store, entry, seq)
+                if self.late.loose:
+                    self.late.granted(seq, store, entry)
                 self.handoff.feed(seq, XGRANTED)
         finally:
             self._granting = False
@@ -135,7 +150,7 @@ class Transit:
         # Units of the prefix cache have names from 0 on; a second attempt has an object of its own.
         self._names -= 1
         key = self._names
-        return store.begin(key, at_s=self.engine._now, pages=self._pages(seq), owner=owner)
+        return store.begin(key, at_s=self.engine._now, pages=self.pages_of(seq), owner=owner)
 
     def _may_go(self, seq: Seq) -> bool:
         """Ask the machine of an object whether it may be evicted."""
@@ -176,6 +191,8 @@ class Transit:
         if held is None:
             return
         store, entry, _ = held
+        if order.cause == "discarded" and seq.handoff.flying:
+            self.late.freed(seq, store, entry)
         self._note(seq, order, entry.pages)
         store.drop(entry, evicted=order.cause == "evicted")
         self._later()
@@ -184,9 +201,11 @@ class Transit:
         """Tell the ledger of a free that may be a leak, or under access."""
         machine, audit = seq.handoff, self.handoff.audit
         if order.cause in USUAL and not machine.flying and not machine.getting:
+            if order.cause == "delivered" and seq.gone:
+                audit.delivered(seq, "X", pages, 2.0 * self.handoff.plan.control_s)
             return
         # What the pool evicts is its own, and of use until then.
-        since_s = None if order.cause == "evicted" else audit.useless_since(seq)
+        since_s = None if order.cause == "evicted" else audit.useless_since(seq, "X")
         audit.ledger.freed(machine, "X", order.cause, self.engine._now, pages, since_s)
 
     # -- hops --------------------------------------------------------------------------------
@@ -267,6 +286,11 @@ class Transit:
         if order is None:
             self.handoff.feed(seq, CONVERTED)
         else:
+            if kind == PUT and self.late.loose:
+                self.late.landed(seq, self.objects)
+            elif kind == GET and seq in self.objects and self.objects[seq][1].wrong:
+                seq.corrupt = 1
+                self.handoff.audit.wrong.setdefault(seq, "I16")
             self.handoff.feed(seq, landed(order.piece, order.of, order.leg))
             if kind == PUT:
                 self._whole(seq)

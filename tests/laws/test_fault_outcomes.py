@@ -13,6 +13,11 @@ from hetsim.stages._faults import STROKES
 
 REQUESTS = 120
 
+POOL = (
+    "boundary={ownership: pool_lease, variant: sound, on_error: recompute}",
+    "residency={remote: {capacity: 60 GB, nodes: 1, nics_per_node: 2}}",
+)
+
 #: (case, faults, more settings, what must hold of (summary, row of the first fault))
 CASES: dict[str, tuple[str, tuple[str, ...], Any]] = {
     "decode_crash": (
@@ -221,6 +226,60 @@ CASES: dict[str, tuple[str, tuple[str, ...], Any]] = {
         "{kind: session_blacklisted, at: 2 s, duration: 1 s}",
         (),
         lambda s, f: s["requests"]["failed"] == f["touched"] > 20 and f["time_to_recover_s"] == 1.0,
+    ),
+    "router_blind": (
+        "{kind: router_blind, at: 1 s, duration: 2 s}",
+        ("boundary.hold_above=0.02",),
+        lambda s, f: (
+            s["requests"]["finished"] == REQUESTS and f["touched"] > 5 and s["pressure"]["held"] > 5
+        ),
+    ),
+    "duplicate_of_one_id": (
+        "{kind: duplicate_request, probability: 0.2, same_id: true}",
+        (),
+        lambda s, f: (
+            s["requests"]["finished"] == s["requests"]["arrived"] == REQUESTS
+            and f["refused_stale"] == f["strokes"] > 5
+        ),
+    ),
+    "zombie_put": (
+        "{kind: zombie_put, at: 1 s, count: 4, delay: 3 s}",
+        POOL,
+        lambda s, f: s["requests"]["finished"] == REQUESTS and f["touched"] == 4,
+    ),
+    "pool_eviction": (
+        "{kind: pool_eviction, when: 'X:complete', nth: 30}",
+        POOL,
+        lambda s, f: f["touched"] == 1 == s["transit"]["recomputed_requests"],
+    ),
+    "transfer_preemption": (
+        "{kind: transfer_preemption, at: 1 s, count: 5}",
+        ("boundary.variant=sound",),
+        lambda s, f: (
+            s["requests"]["finished"] == REQUESTS
+            and f["touched"] == 5
+            and s["stages"]["decode"]["prefill_tok_s"] > 0
+        ),
+    ),
+    "transit_short": (
+        "{kind: transit_short, at: 1 s, factor: 1.0, duration: 3 s}",
+        ("boundary={ownership: copy_out, variant: sound, transit: 4 GB}",),
+        lambda s, f: (
+            s["requests"]["finished"] == REQUESTS
+            and s["transit"]["waits_for_room"] > 20
+            and f["touched"] > 20
+            and s["transit"]["pages"]["quarantined"] == 0
+        ),
+    ),
+    "decode_refuses": (
+        "{kind: decode_refuses, at: 1 s, count: 5}",
+        (),
+        lambda s, f: s["reasons"] == {"refused": 5} and f["lost_prefill_tokens"] > 500,
+    ),
+    "decode_refuses_before_the_prefill": (
+        "{kind: decode_refuses, at: 1 s, count: 5}",
+        ("boundary={ownership: rendezvous_chunk_push, variant: sound}",),
+        lambda s, f: s["reasons"] == {"refused": 5} and f["lost_prefill_tokens"] == 0,
     ),
 }  # fmt: skip
 

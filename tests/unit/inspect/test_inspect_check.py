@@ -157,3 +157,12 @@ def test_bad_input_lists_every_problem() -> None:
     with pytest.raises(ScenarioError) as caught:
         look("pools.prefill.accelerator=h1000", "pools.decode.runtime=vlm")
     assert len(caught.value.problems) == 2
+
+
+def test_what_the_router_and_the_messages_leave_open_is_named_with_who_has_met_it():
+    room, pressed = (
+        str(hetsim.check(f"boundary/{n}_faulty")) for n in ("duplicate_id", "router_pressure")
+    )
+    assert "sglang issue 40125" in room and "sglang issue 40125" not in pressed
+    assert "sglang issue 30033" in pressed
+    assert "sglang issue 30033" not in str(hetsim.check("boundary/router_pressure_sound"))

@@ -54,4 +54,5 @@ def test_constant_costs_have_one_row() -> None:
     found: dict[str, Any] = hetsim.explain("queue_md1")
     for step in found["steps"]:
         assert [row["name"] for row in step["operators"]] == ["constant"]
+        assert [row["grade"] for row in step["operators"]] == ["stated"]
         assert step["time_s"] > 0.0
