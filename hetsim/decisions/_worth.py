@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf, log
 from typing import Any
 
+import numpy as np
+
 from hetsim.errors import InfeasibleError, Problem, ScenarioError
-from hetsim.run import demand_of, pool_power, run_loaded, stage_bounds, sustainable_rate
+from hetsim.run import (
+    arrivals_given,
+    demand_of,
+    moved_figures,
+    pool_power,
+    run_loaded,
+    stage_bounds,
+    sustainable_rate,
+)
 from hetsim.scenario import Loaded, load_data
 from hetsim.stages import build_plan
-from hetsim.sweep import flatten, sense_of
+from hetsim.sweep import flatten, known_metrics, metric_problem, sense_of
 
 __all__ = ["PER_USD", "RATE", "Worth", "log_ratio", "usd_per_h"]
 
@@ -55,6 +66,11 @@ class Worth:
     ``goodput_req_per_usd`` and ``rate_req_s`` are of the sustainable rate under the SLO, searched
     for every scenario; any other metric is a column of one run's summary. Larger is better: of
     costs and latencies the inverse is taken. A scenario that cannot run is worth nothing.
+
+    Raises
+    ------
+    ScenarioError
+        If no run has such a metric.
     """
 
     def __init__(self, base: Loaded, metric: str = PER_USD, seeds: Sequence[int] = ()) -> None:
@@ -64,6 +80,10 @@ class Worth:
         self.simulated = 0
         self._known: dict[str, float] = {}
         self._loads: dict[int, tuple[Loaded, Any]] = {}
+        known = (PER_USD, RATE, *known_metrics(base.scenario.pools))
+        wrong = metric_problem(metric, "--metric", known)
+        if wrong is not None:
+            raise ScenarioError(wrong)
 
     @property
     def by_rate(self) -> bool:
@@ -101,15 +121,26 @@ class Worth:
         loaded: Loaded,
         calibrations: Mapping[str, Any] | None = None,
         presets: Mapping[str, Any] | None = None,
+        factors: Mapping[str, float] | None = None,
     ) -> float:
-        """Return the value of one scenario, simulated; devices and runtimes may be sampled ones."""
+        """Return the value of one scenario, simulated; devices and runtimes may be sampled ones.
+
+        ``factors`` are on TPOT, TTFT and throughput: a rate is searched under objectives that are
+        so much tighter, and multiplied; figures of a run are moved (:func:`moved_figures`).
+        """
         given = dict(calibrations) if calibrations else None
         if self.by_rate:
-            found = sustainable_rate(loaded, calibrations=given, presets=presets)
-            rate = float(found["rate_req_s"])
+            asked = _tightened(loaded, factors) if factors else loaded
+            found = sustainable_rate(asked, calibrations=given, presets=presets)
+            rate = float(found["rate_req_s"]) * (factors or {}).get("throughput", 1.0)
             return rate * 3600.0 / usd_per_h(loaded) if self.metric == PER_USD else rate
-        row = flatten(run_loaded(loaded, calibrations=given, presets=presets).summary)
+        result = run_loaded(loaded, calibrations=given, presets=presets)
+        row = flatten(result.summary)
         value = row.get(self.metric)
+        if factors:
+            arrays = {name: np.array([factor]) for name, factor in factors.items()}
+            moved = moved_figures(result, arrays, arrivals_given=arrivals_given(loaded))
+            value = float(moved[self.metric][0]) if self.metric in moved else value
         if not isinstance(value, (int, float)):
             raise ScenarioError(Problem(f"no run has a {self.metric!r}", "--metric"))
         if sense_of(self.metric) > 0.0:
@@ -142,3 +173,20 @@ class Worth:
         rate = stage_bounds(plan, demand_of(plan.workload, cached=cached), scenario.slo.tpot)
         worth = rate.rate_req_s
         return worth * 3600.0 / usd_per_h(loaded) if self.metric == PER_USD else worth
+
+
+def _tightened(loaded: Loaded, factors: Mapping[str, float]) -> Loaded:
+    """Return a scenario whose objectives are met when the true latencies meet the stated ones."""
+    slo = loaded.scenario.slo
+    ttft, tpot = factors.get("ttft", 1.0), factors.get("tpot", 1.0)
+    tight = replace(
+        slo,
+        ttft=slo.ttft / ttft,
+        tpot=slo.tpot / tpot,
+        # Most of an end-to-end latency is decoding.
+        e2e=slo.e2e / tpot if slo.e2e is not None else None,
+    )
+    scenario = replace(loaded.scenario, slo=tight)
+    return Loaded(
+        scenario, loaded.base_dir, loaded.file, loaded.data, loaded.marks, loaded.profiles
+    )

@@ -13,6 +13,7 @@ from types import ModuleType
 from hetsim.sweep._axes import Level, Levels
 from hetsim.sweep._journal import OutOfSpace
 from hetsim.sweep._load import LoadedSweep, load_sweep, sweep_data, sweep_names
+from hetsim.sweep._metrics import known_metrics, metric_problem
 from hetsim.sweep._objectives import front_rows, sense_of
 from hetsim.sweep._points import content_hash, flatten
 from hetsim.sweep._result import SweepResult, load_sweep_result
@@ -38,8 +39,10 @@ __all__ = [
     "content_hash",
     "flatten",
     "front_rows",
+    "known_metrics",
     "load_sweep",
     "load_sweep_result",
+    "metric_problem",
     "screen_arrays",
     "search",
     "sense_of",

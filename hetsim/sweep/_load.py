@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +16,21 @@ from hetsim.scenario import (
     load_data,
     load_scenario,
     locate,
+    no_such_file,
+    parse_key,
     places_of,
     scenario_names,
     shipped_scenario,
 )
 from hetsim.spec import data_root, plain_copy
+from hetsim.sweep._asked_prices import price_problems
 from hetsim.sweep._axes import Levels, axis_levels, axis_problems, clash_problems
 from hetsim.sweep._designs import Points, design_points, design_problems
+from hetsim.sweep._metrics import metric_problems
 from hetsim.sweep._objectives import objective_problems
 from hetsim.sweep._types import Axis, SweepSpec
 
-__all__ = ["LoadedSweep", "load_sweep", "sweep_data", "sweep_names"]
+__all__ = ["LoadedSweep", "load_sweep", "pool_names", "sweep_data", "sweep_names"]
 
 
 class LoadedSweep:
@@ -88,11 +92,16 @@ def sweep_names() -> tuple[str, ...]:
 
 
 def _find(text: str) -> Path:
-    path = Path(text)
-    if path.exists() or path.name != text:
+    path, stem = Path(text), Path(text).name.removesuffix(".yaml")
+    if path.exists():
         return path
-    stem = text.removesuffix(".yaml")
-    return data_root("scenarios") / "sweeps" / f"{stem}.yaml" if stem in sweep_names() else path
+    if path.name == text and stem in sweep_names():
+        return data_root("scenarios") / "sweeps" / f"{stem}.yaml"
+    if stem in scenario_names():
+        word = f"no such sweep; the shipped {stem} is a scenario: hetsim run {stem}"
+        raise ScenarioError(Problem(word, "", text))
+    steps = ("hetsim sweep first_sweep   (a shipped one; its file is an example to copy)",)
+    raise ScenarioError(no_such_file(text, sweep_names(), "sweep", steps))
 
 
 def load_sweep(
@@ -163,7 +172,7 @@ class _Reader:
         axes = self._axes(raw if isinstance(raw, list) else [], base)
         if spec is None or axes is None:
             return None
-        self.problems += [*_spec_problems(spec), *clash_problems(axes)]
+        self.problems += [*self._judged_by(spec, axes, base), *clash_problems(axes)]
         labels = {axis.name: axis.labels for axis in axes}
         shape = [len(axis.levels) for axis in axes]
         if enumerate_points:
@@ -175,6 +184,15 @@ class _Reader:
         if enumerate_points:
             points = design_points(spec.design, shape, labels, decisions)
         return LoadedSweep(spec, base, tuple(axes), points, self.data)
+
+    def _judged_by(self, spec: SweepSpec, axes: list[Levels], base: Loaded | None) -> list[Problem]:
+        """Return what is wrong with the sweep as a whole; a metric that nobody computes is one."""
+        unknown: list[Problem] = []
+        if base is not None:
+            unknown = [*metric_problems(spec, self.data, pool_names(base, axes))]
+            unknown += price_problems(spec, base, axes)
+        named = {problem.path for problem in unknown}
+        return [*unknown, *(found for found in _spec_problems(spec) if found.path not in named)]
 
     def _spec(self) -> SweepSpec | None:
         from hetsim.spec._check import build
@@ -219,6 +237,11 @@ class _Reader:
                 )
             else:
                 return None
+            if loaded.profiles is not None:
+                what = (
+                    "a sweep looks up what its levels name in the catalogue; take this section out"
+                )
+                raise ScenarioError(locate([Problem(what, "profiles")], loaded.marks, loaded.file))
             _try_plan(loaded)
         except ScenarioError as error:
             self.problems += error.problems
@@ -238,6 +261,20 @@ class _Reader:
                 Problem(f"no such scenario: {nearest(name, scenario_names())}", "base")
             )
         return name
+
+
+def pool_names(base: Loaded, axes: Iterable[Levels]) -> list[str]:
+    """Return the names of the pools that a point may have."""
+    found = list(base.scenario.pools)
+    for axis in axes:
+        for level in axis.levels:
+            for path, value in level.sets:
+                parts = [str(part) for part in parse_key(path)]
+                if parts == ["pools"] and isinstance(value, Mapping):
+                    found += map(str, value)
+                elif parts[0] == "pools" and len(parts) > 1:
+                    found.append(parts[1])
+    return list(dict.fromkeys(found))
 
 
 def _try_plan(loaded: Loaded) -> None:

@@ -28,6 +28,7 @@ BOUNDED = (
 """Metrics of which the screen knows an optimistic bound."""
 
 _LARGER = ("goodput", "throughput", "slo_attainment", "rate_", "mfu", "mbu", "attainment")
+_LARGER_ENDS = (".mfu", ".mbu", "tok_s", "requests.finished", "slo_met")
 
 
 def sense_of(metric: str, stated: str | None = None) -> float:
@@ -35,10 +36,12 @@ def sense_of(metric: str, stated: str | None = None) -> float:
 
     >>> sense_of("goodput_req_s"), sense_of("ttft_s.p99"), sense_of("cost_usd_per_mtok")
     (1.0, -1.0, -1.0)
+    >>> sense_of("output_tok_s"), sense_of("stages.decode.mfu")
+    (1.0, 1.0)
     """
     if stated is not None:
         return 1.0 if stated == "max" else -1.0
-    return 1.0 if metric.startswith(_LARGER) else -1.0
+    return 1.0 if metric.startswith(_LARGER) or metric.endswith(_LARGER_ENDS) else -1.0
 
 
 def objective_problems(spec: SweepSpec) -> Iterator[Problem]:

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 
 from hetsim.errors import HetsimError, Problem, ScenarioError
+from hetsim.sweep._asked_prices import price_problems
 from hetsim.sweep._journal import Journal
 from hetsim.sweep._limits import broken_by
-from hetsim.sweep._load import LoadedSweep, load_sweep
+from hetsim.sweep._load import LoadedSweep, load_sweep, pool_names
 from hetsim.sweep._lock import DirectoryLock
-from hetsim.sweep._objectives import beaten, front_rows, sense_of
+from hetsim.sweep._metrics import known_metrics, metric_problem
+from hetsim.sweep._objectives import BOUNDED, beaten, front_rows, sense_of
 from hetsim.sweep._points import failure_row, task_of
 from hetsim.sweep._rounds import mean_of
 from hetsim.sweep._screen import screen_arrays
@@ -73,6 +75,11 @@ def search(
 
 def _refuse(loaded: LoadedSweep, trials: int) -> None:
     problems = []
+    known = known_metrics(pool_names(loaded.base, loaded.axes))
+    for number, name in enumerate(loaded.spec.screen.objectives):
+        wrong = metric_problem(name, f"screen.objectives[{number}]", known)
+        problems += [wrong] if wrong is not None else []
+    problems += price_problems(loaded.spec, loaded.base, loaded.axes, objectives=True)
     conditions = [axis.name for axis in loaded.axes if axis.condition and len(axis.levels) > 1]
     if conditions:
         names = ", ".join(conditions)
@@ -168,7 +175,8 @@ class _Search:
         tables = Tables(self.sweep, points)
         bounds = screen_arrays(tables)
         hopes = [
-            bounds.column(n).mean(axis=1) * s
+            # Of what has no bound anything may be hoped.
+            bounds.column(n).mean(axis=1) * s if n in BOUNDED else np.full(len(asked), np.inf)
             for n, s in zip(self.objectives, self.senses, strict=True)
         ]
         hope = np.where(np.isnan(np.stack(hopes, axis=1)), np.inf, np.stack(hopes, axis=1))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
+from hetsim.scenario import Name
 from hetsim.spec import spec
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ MAX_POINTS = 2_000_000
 class Axis:
     """One thing that varies: a path with its levels, or named groups of settings."""
 
-    name: str
+    name: Name
     """What tables and reports call it."""
     path: str | None = None
     """Dotted path into the scenario, such as ``pools.prefill.accelerator``."""
@@ -61,7 +62,7 @@ class Axis:
     """Several paths that are set to the same value together, in place of ``path``."""
     levels: tuple[Any, ...]
     """Values; without a path, groups ``{label: NAME, set: {PATH: VALUE, ...}}``."""
-    labels: tuple[str, ...] = ()
+    labels: tuple[Name, ...] = ()
     """Names of the values in tables; left out: the values themselves."""
     role: Literal["decision", "condition"] | None = None
     """Decisions compete with each other within equal conditions. Left out: an axis that sets only
@@ -191,7 +192,7 @@ class Screen:
 class SweepSpec:
     """A base scenario, what varies, and how the points are chosen."""
 
-    name: str
+    name: Name
     """Stands in reports."""
     description: str = ""
     """One or two sentences for people."""

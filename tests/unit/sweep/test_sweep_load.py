@@ -203,3 +203,106 @@ def test_a_sweep_in_place_of_a_scenario_is_told_once(tmp_path: Path) -> None:
     ) as caught:
         load_scenario(path)
     assert len(caught.value.problems) == 1
+
+
+ONE_AXIS = """
+name: s
+base: quickstart
+axes: [{name: a, path: pools.prefill.instances, levels: [1, 2]}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (
+            "response: {metric: ttft_p99}\nscreen: {keep: all}",
+            "s.yaml:5: response.metric: no run has a 'ttft_p99'; did you mean 'ttft_s.p99'?",
+        ),
+        (
+            "screen:\n  keep: front\n  objectives:\n    - goodput_req_s\n    - tpot_s.p95",
+            "s.yaml:9: screen.objectives[1]: no run has a 'tpot_s.p95'; did you mean 'tpot_s.p9",
+        ),
+        (
+            "screen: {keep: all, objectives: [stages.decod.mfu]}",
+            "screen.objectives[0]: no run has a 'stages.decod.mfu'; did you mean 'stages.decode",
+        ),
+        ("response: {metric: bottleneck}\nscreen: {keep: all}", "is text, and no number"),
+        (
+            "response: {metric: rate_req_s}\nscreen: {keep: all}",
+            "response.metric: 'rate_req_s' needs response: {measure: capacity}",
+        ),
+        (
+            "response: {metric: goodput_req_s, measure: capacity}\nscreen: {keep: all}",
+            "'goodput_req_s' is of one run, and a point measured by capacity has none",
+        ),
+        ("response: {metric: zzz}\nscreen: {keep: all}", "there are 'goodput_req_per_usd'"),
+    ],
+)
+def test_a_metric_that_no_point_will_have_is_refused_before_any_runs(more: str, words: str) -> None:
+    text = problems(ONE_AXIS + more)
+    assert words in text, text
+    assert text.endswith("1 problem; nothing was run.")
+
+
+def test_pools_that_a_level_adds_have_metrics() -> None:
+    text = ONE_AXIS.replace("axes: [", "axes: [{name: b, path: pools.extra, levels: [{}]}, ")
+    more = "response: {metric: stages.extra.mfu}\nscreen: {keep: all}"
+    assert "response.metric" not in problems(text + more)
+
+
+@pytest.mark.slow
+def test_every_number_of_a_run_is_a_known_metric_and_the_other_way_round() -> None:
+    from hetsim.run import run, sustainable_rate
+    from hetsim.scenario import load_scenario
+    from hetsim.sweep import flatten
+    from hetsim.sweep._metrics import known_metrics, metric_problem
+
+    sets = ["slo.e2e=60 s", "workload.requests=40"]
+    for name in ("quickstart", "residency_tiers", "colocated_baseline"):
+        loaded = load_scenario(name, sets=sets)
+        known = known_metrics(loaded.scenario.pools)
+        row = flatten(run(loaded).summary)
+        numbers = [key for key, value in row.items() if not isinstance(value, str)]
+        assert [key for key in numbers if metric_problem(key, "", known)] == []
+        money = {"usd_per_h", "goodput_req_per_usd"}
+        missing = set(known) - set(row) - money
+        assert all(".bound_by." in key for key in missing), missing
+    row = flatten(sustainable_rate(load_scenario("quickstart", sets=sets)))
+    numbers = [key for key, value in row.items() if not isinstance(value, str)]
+    assert set(known_metrics((), "capacity")) - {"usd_per_h", "goodput_req_per_usd"} == set(numbers)
+
+
+def test_a_missing_price_is_an_error_where_dollars_are_asked() -> None:
+    text = """
+name: s
+base: quickstart
+axes: [{name: d, path: pools.decode.accelerator, levels: [h100, h20]}]
+"""
+    per_usd = "response: {metric: goodput_req_per_usd}\n"
+    found = problems(text + per_usd)
+    assert "s.yaml:4: axes[0].levels[1]: no price is known for h20-96" in found
+    assert "prices: {h20-96: 2 USD/h}" in found
+    assert "no price is known" in problems(text + "screen: {keep: front}\n")
+    assert len(read(text).points) == 2  # no dollars are asked for
+    axis = "  - {name: p, levels: [{label: a, set: {prices.h20: 1 USD/h}}]}\n"
+    listed = text.replace("axes: [", "axes:\n  - ").replace("]}]", "]}") + axis
+    assert len(read(listed + per_usd).points) == 2
+
+
+@pytest.mark.parametrize("key", ["name", "axis", "label"])
+def test_names_are_printable_as_a_scenarios_are(key: str) -> None:
+    data: dict[str, Any] = {
+        "name": "s",
+        "base": "quickstart",
+        "axes": [{"name": "a", "path": "pools.prefill.instances", "levels": [1], "labels": ["x"]}],
+    }
+    bad = "evil\x1b[2Jname"
+    if key == "name":
+        data["name"] = bad
+    elif key == "axis":
+        data["axes"][0]["name"] = bad
+    else:
+        data["axes"][0]["labels"] = [bad]
+    with pytest.raises(ScenarioError, match="printable characters"):
+        sweep_data(data)
