@@ -79,7 +79,8 @@ def print_ranking(found: Found) -> None:
             for number, design in enumerate(one["designs"], 1)
         ]
         page.table(regime, ("design", "value", "5 % to 95 %", "p 1st beats"), rows)
-        page.pairs([("-", line) for line in one["says"]])
+        lines = [*one["says"], *one.get("money", {}).get("says", ())]
+        page.pairs([("-", line) for line in lines])
     page.show()
 
 

@@ -19,7 +19,12 @@ app.add_typer(calibrate, name="calibrate")
 
 Adapters = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads it at run time
-    typer.Argument(metavar="[ADAPTER]...", help="Readers of tables; else all installed."),
+    typer.Argument(
+        metavar="ADAPTER",
+        help="Readers of tables: aiconfigurator (taken if none is named), aiter, apex, apex_comm, "
+        "ascend, azure_nd, deepep, distserve, llmcompass, llmservingsim, mamf, phases, "
+        "rocm_attention, vidur.",
+    ),
 ]
 Devices = Annotated[
     Optional[list[str]],  # noqa: UP045
@@ -31,7 +36,7 @@ Roots = Annotated[
 ]
 
 
-@calibrate.command("import")
+@calibrate.command("import", short_help="Fit public kernel tables, one file per device.")
 def import_(
     date: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="Date of the files.")],
     adapters: Adapters = None,
@@ -78,7 +83,10 @@ def table_roots(pairs: list[str]) -> dict[str, Any]:
 
 @calibrate.command("show")
 def show(
-    device: Annotated[str, typer.Argument(help="An accelerator.")], json: Json = False
+    device: Annotated[
+        str, typer.Argument(metavar="DEVICE", help="An accelerator; see hetsim profiles.")
+    ],
+    json: Json = False,
 ) -> None:
     """Show the parameters of a device, with grade, error and source."""
     from hetsim.cli._page import Page, print_json

@@ -14,11 +14,11 @@ from hetsim.cli._progress import note
 __all__ = ["claims"]
 
 
-@app.command()
+@app.command(short_help="Test pieces of design guidance as experiments.")
 def claims(
     names: Annotated[
         Optional[list[str]],  # noqa: UP045 - typer reads it at run time
-        typer.Argument(metavar="[NAME...]", help="Claim files or shipped names; left out: all."),
+        typer.Argument(metavar="NAME", help="Claim files or shipped names; left out: all."),
     ] = None,
     out: Annotated[
         Optional[str],  # noqa: UP045

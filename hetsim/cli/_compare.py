@@ -20,7 +20,7 @@ __all__ = ["compare"]
 @app.command()
 def compare(
     folders: Annotated[
-        list[str], typer.Argument(metavar="DIR DIR...", help="Directories that run has written.")
+        list[str], typer.Argument(metavar="DIR", help="Directories that run has written.")
     ],
     out: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time

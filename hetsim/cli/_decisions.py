@@ -24,18 +24,18 @@ Processes = Annotated[
 ]
 
 
-@app.command()
+@app.command(short_help="Say which decisions must be made jointly.")
 def interactions(target: Target, workers: Processes = None, json: Json = False) -> None:
     """Say which decisions must be made jointly; runs the sweep first if need be."""
     from hetsim.cli._answers import print_interactions
     from hetsim.cli._page import print_json
     from hetsim.decisions import interactions as find
 
-    found = find(_result(target, workers))
+    found = find(_result(target, workers, "interactions"))
     print_json(found) if json else print_interactions(found)
 
 
-@app.command()
+@app.command(short_help="Rank the best designs, with what would overturn it.")
 def rank(
     target: Target,
     top: Annotated[int, typer.Option(metavar="K", min=2, help="Designs per regime.")] = 3,
@@ -48,24 +48,24 @@ def rank(
     from hetsim.cli._page import print_json
     from hetsim.decisions import ranking as find
 
-    result = _result(target, workers)
+    result = _result(target, workers, "rank")
     with Progress() as tell:
         found = find(result, top=top, samples=samples, progress=tell)
     print_json(found) if json else print_ranking(found)
 
 
-@app.command()
+@app.command(short_help="Compare designs over all regimes: regret, minimax.")
 def robustness(target: Target, workers: Processes = None, json: Json = False) -> None:
     """Compare designs over all regimes: regret, minimax choice, where P:D must change."""
     from hetsim.cli._answers import print_robustness
     from hetsim.cli._page import print_json
     from hetsim.decisions import robustness as find
 
-    found = find(_result(target, workers))
+    found = find(_result(target, workers, "robustness"))
     print_json(found) if json else print_robustness(found)
 
 
-@app.command()
+@app.command(short_help="Find where one alternative stops beating another.")
 def breakeven(
     target: Annotated[
         str, typer.Argument(metavar="BASE", help="A scenario, or a sweep directory (its base).")
@@ -99,7 +99,13 @@ def breakeven(
     """Find where one alternative stops beating another, simulated and in closed form."""
     from hetsim.cli._answers import print_breakeven
     from hetsim.cli._page import print_json
-    from hetsim.decisions import Alternative, draw_breakeven, parse_span, write_answer
+    from hetsim.decisions import (
+        BREAKEVEN_KEY,
+        Alternative,
+        add_record,
+        draw_breakeven,
+        parse_span,
+    )
     from hetsim.decisions import breakeven as find
     from hetsim.scenario import parse_set
 
@@ -123,7 +129,8 @@ def breakeven(
             progress=tell,
         )
     if folder is not None:
-        note(f"written to {write_answer(folder, 'breakeven', found)}")
+        path = add_record(folder, "breakeven", found, BREAKEVEN_KEY)
+        note(f"written to {path}")
     print_json(found) if json else print_breakeven(found)
     if plot is not None:
         draw_breakeven(found, plot)
@@ -134,18 +141,24 @@ def _named(texts: list[str] | None, nothing: str) -> str:
     return ", ".join(texts) if texts else nothing
 
 
-def _result(target: str, workers: int | None) -> Any:
+def _result(target: str, workers: int | None, command: str) -> Any:
     """Return the sweep in a directory, or run the one that is named, which resumes by itself."""
-    from hetsim.sweep import load_sweep_result, sweep
+    from hetsim.errors import ScenarioError
+    from hetsim.run import folder_kind, wrong_folder
+    from hetsim.sweep import load_sweep, load_sweep_result, sweep
 
-    if Path(target).is_dir():
+    path = Path(target)
+    if path.is_dir():
+        if folder_kind(path) != "sweep":
+            raise ScenarioError(wrong_folder(path, f"hetsim {command}", ("sweep",)))
         return load_sweep_result(target)
+    loaded = load_sweep(target)
     folder = f"{Path(target).stem}.sweep"
     note(f"sweeping into {folder}")
     try:
         with Progress() as tell:
             shown = (lambda done, total, _: tell(done, total)) if tell is not None else None
-            return sweep(target, out=folder, workers=workers, progress=shown)
+            return sweep(loaded, out=folder, workers=workers, progress=shown)
     except KeyboardInterrupt:
         note(f"interrupted; finished points are kept in {folder}: the same command resumes")
         raise typer.Exit(130) from None
@@ -153,11 +166,17 @@ def _result(target: str, workers: int | None) -> Any:
 
 def _base(target: str) -> tuple[Any, Path | None]:
     """Return a scenario, and the sweep directory whose base it is, if it is one."""
-    from hetsim.scenario import load_data, load_scenario
+    from hetsim.scenario import load_data, load_scenario, shipped_scenario
 
-    if not (Path(target) / "manifest.json").is_file():
+    path = Path(target)
+    if not path.is_dir() or shipped_scenario(target) is not None:
         return load_scenario(target), None
+    from hetsim.errors import ScenarioError
+    from hetsim.run import folder_kind, wrong_folder
     from hetsim.sweep import load_sweep_result
+
+    if folder_kind(path) != "sweep":
+        raise ScenarioError(wrong_folder(path, "hetsim breakeven", ("sweep",)))
 
     result = load_sweep_result(target)
     data = result.manifest["base"]

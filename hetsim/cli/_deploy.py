@@ -39,7 +39,7 @@ Design = Annotated[
 ]
 
 
-@app.command()
+@app.command(short_help="Write a runtime's start commands for a design.")
 def export(
     scenario: Design,
     to: Annotated[
@@ -89,7 +89,7 @@ def _print_export(made: Export, out: str | None) -> None:
     page.show()
 
 
-@app.command()
+@app.command(short_help="Compare a measurement with its prediction.")
 def observe(
     file: Annotated[
         str,

@@ -25,24 +25,38 @@ Date = Annotated[
 Many = Optional[list[str]]  # noqa: UP045
 
 
-@calibrate.command("measure")
+@calibrate.command("measure", short_help="Time real kernels on the device at hand; resumes.")
 def measure(
-    device: Annotated[str, typer.Option(help="auto, cpu, or a back end such as cuda.")] = "auto",
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="auto, cpu, or a back end such as cuda.")
+    ] = "auto",
     quick: Annotated[bool, typer.Option("--quick", help="Less than three minutes.")] = False,
     out: Out = None,
     threads: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Threads of a CPU, each on its core; else 1."),
+        typer.Option(metavar="N", help="Threads of a CPU, each on its core; else 1."),
     ] = None,
     family: Annotated[
-        Many, typer.Option(metavar="NAME", help="Only this kernel family; may repeat.")
+        Many,
+        typer.Option(
+            metavar="NAME",
+            help="Only this kernel family: attention_decode, attention_prefill, bandwidth, "
+            "collectives, convert, decoder, elementwise, gemm, grouped_gemm, host_copy, launch, "
+            "permute or sample; may repeat.",
+        ),
     ] = None,
     fmt: Annotated[
-        Many, typer.Option("--format", metavar="NAME", help="Only this format; may repeat.")
+        Many,
+        typer.Option(
+            "--format",
+            metavar="NAME",
+            help="Only this format: bf16, fp16, fp32, tf32, fp8_e4m3, int8, bf16_w_int4 or "
+            "bf16_w_int8; a conversion such as bf16_to_fp8_e4m3; pinned or pageable; may repeat.",
+        ),
     ] = None,
     rounds: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="How often every point is visited.", min=1),
+        typer.Option(metavar="N", help="How often every point is visited.", min=1),
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Do not go on with an interrupted measurement.")
@@ -116,10 +130,10 @@ def _show_measured(report: Any, json: bool) -> None:
     page.show()
 
 
-@calibrate.command("fit")
+@calibrate.command("fit", short_help="Fit samples to a calibration; errors on held-back shapes.")
 def fit(
     samples: Annotated[
-        list[str], typer.Argument(metavar="SAMPLES...", help="Files of samples, or their folder.")
+        list[str], typer.Argument(metavar="SAMPLES", help="Files of samples, or their folder.")
     ],
     out: Annotated[
         Optional[str],  # noqa: UP045

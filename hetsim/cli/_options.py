@@ -24,7 +24,9 @@ Seed = Annotated[
 Workload = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option(
-        metavar="FILE[:FORMAT]", help="Replay a trace in place of the whole workload section."
+        metavar="FILE[:FORMAT]",
+        help="Replay a trace in place of the whole workload section (formats: see hetsim trace "
+        "--help).",
     ),
 ]
 

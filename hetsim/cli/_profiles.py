@@ -17,7 +17,7 @@ def profiles(
     name: Annotated[
         Optional[str],  # noqa: UP045 - typer reads it at run time
         typer.Argument(
-            metavar="[NAME]",
+            metavar="NAME",
             help="Show one profile: h100, or accelerators/h100-sxm.",
             show_default=False,
         ),
@@ -58,8 +58,10 @@ def _print_rows(title: str, rows: list[dict[str, str]]) -> None:
 
     page = Page()
     page.line(title, "bold")
-    cells = [[row["field"], row["value"], row["source"]] for row in rows]
+    cells = [[row["field"], row["value"], row["source"]] for row in rows if row["field"] != "doubt"]
     page.table("", ("field", "value", "source"), cells, left=3)
+    doubts = [row["value"] for row in rows if row["field"] == "doubt"]
+    page.items("in doubt, and what that means for your numbers", doubts)
     page.show()
 
 

@@ -39,7 +39,7 @@ def print_summary(summary: Summary) -> None:
     page = Page()
     page.line(f"{summary['name']}: {summary['bottleneck']}", "bold")
     rows = [(name, value) for name, value in headline(summary) if name != "bottleneck"]
-    page.pairs([*rows, *_unfinished(summary)])
+    page.pairs([*rows, *_measured(summary), *_unfinished(summary)])
     _latencies(page, summary)
     _stages(page, summary)
     _path(page, summary)
@@ -92,6 +92,18 @@ _FAULTS = (
 )  # fmt: skip
 
 
+def _measured(summary: Summary) -> list[tuple[str, str]]:
+    """Return how near half of the measured rows of such a situation were predicted."""
+    from hetsim.run import load_discrepancy, situation_of
+
+    found = load_discrepancy().at(situation_of(summary))
+    words = {"tpot": "TPOT", "ttft": "TTFT", "throughput": "throughput"}
+    shown = [f"{words[name]} {found[name].within_half:.0%}" for name in words if name in found]
+    if not shown:
+        return []
+    return [("measured rows", f"half lie within {', '.join(shown)} of such a prediction")]
+
+
 def _unfinished(summary: Summary) -> list[tuple[str, str]]:
     counts = summary["requests"]
     others = {k: v for k, v in counts.items() if k not in ("arrived", "finished") and v}
@@ -121,12 +133,19 @@ def _intervals(page: Page, summary: Summary) -> None:
     if found is None:
         return
     rows = []
+    shares = found["discrepancy_share"]
     for title, key, text in _UNCERTAIN:
         if key in found["intervals"]:
             low, high = found["intervals"][key]
-            rows.append([title, text(low), text(high)])
-    title = f"calibration interval, 5 % to 95 % of {found['samples']} samples"
-    page.table(title, ("", "low", "high"), rows)
+            share = shares.get(key) if high > low else None
+            rows.append([title, text(low), text(high), *_split(share)])
+    title = f"interval, 5 % to 95 % of {found['samples']} samples"
+    page.table(title, ("", "low", "high", "parameters", "discrepancy"), rows)
+
+
+def _split(share: float | None) -> tuple[str, str]:
+    """Return which part of an interval's squared width is parameters, and which the rest."""
+    return ("-", "-") if share is None else (_percent(1.0 - share), _percent(share))
 
 
 def _stages(page: Page, summary: Summary) -> None:

@@ -16,10 +16,7 @@ from hetsim.cli._options import Json
 __all__ = ["search", "sweep"]
 
 SweepFile = Annotated[str, typer.Argument(metavar="SWEEP", help="A file, or a shipped name.")]
-Out = Annotated[
-    Optional[str],  # noqa: UP045 - typer reads it at run time
-    typer.Option(metavar="DIR", help="Directory of results; left out: NAME.sweep here."),
-]
+Text = Optional[str]  # noqa: UP045 - typer reads it at run time
 Processes = Annotated[
     Optional[int],  # noqa: UP045
     typer.Option(metavar="N", help="Processes; left out: one per core."),
@@ -29,7 +26,9 @@ Processes = Annotated[
 @app.command()
 def sweep(
     file: SweepFile,
-    out: Out = None,
+    out: Annotated[
+        Text, typer.Option(metavar="DIR", help="Directory of results; left out: NAME.sweep here.")
+    ] = None,
     workers: Processes = None,
     cluster: Annotated[
         Optional[str],  # noqa: UP045
@@ -111,7 +110,9 @@ def _screen_lines(worth: Mapping[str, Any]) -> list[str]:
 def search(
     file: SweepFile,
     trials: Annotated[int, typer.Option(metavar="N", help="Points to try in all.")] = 200,
-    out: Out = None,
+    out: Annotated[
+        Text, typer.Option(metavar="DIR", help="Directory of results; left out: NAME.search here.")
+    ] = None,
     workers: Processes = None,
     json: Json = False,
 ) -> None:

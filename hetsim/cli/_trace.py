@@ -16,7 +16,12 @@ __all__ = ["trace"]
 def trace(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE[:FORMAT]", help="A trace; its format is recognised."),
+        typer.Argument(
+            metavar="FILE[:FORMAT]",
+            help="A trace; its format is recognised, or one of azure, burstgpt, burstgpt_arrivals, "
+            "generic_csv, generic_jsonl, llmservingsim, lmcache_agent, mooncake, parquet, "
+            "servegen, tracelab.",
+        ),
     ],
     json: Json = False,
 ) -> None:

@@ -15,6 +15,7 @@ __all__ = ["GRADES", "OUTSIDE", "UNMEASURED", "Answer", "run_answer"]
 GRADES: Mapping[str, str] = {
     "measured": "interpolated between measurements of this very device",
     "fitted": "a roofline model fitted to measurements of this device; its residuals remain",
+    "stated": "the scenario's own constants: nobody can say how far off they are",
     "transferred": "efficiencies borrowed from another device: no measurement of this one",
     "datasheet": "computed from datasheet peaks: no measurement of this device went in",
 }
@@ -67,6 +68,8 @@ def _verdict(summary: Mapping[str, Any], good: bool | None) -> str:
         return "The SLO does not hold: requests arrive faster than they leave."
     if good and summary["calibration_grade"] in UNMEASURED:
         return "The SLO holds, by estimate: not every device was measured."
+    if good and summary["calibration_grade"] == "stated":
+        return "The SLO holds for the step times that the scenario states."
     return "The SLO holds." if good else "The SLO does not hold."
 
 
@@ -136,4 +139,6 @@ def _unknown(summary: Mapping[str, Any]) -> Iterator[str]:
         yield "KV blocks were held longer than needed; see the notes on ownership."
     if summary["calibration_grade"] in UNMEASURED:
         yield "No measurement of at least one device went into step times: treat them as estimates."
+    if summary["calibration_grade"] == "stated":
+        yield "Step times of at least one pool are constants of the scenario, and no device's."
     yield OUTSIDE

@@ -106,15 +106,21 @@ def compare(folders: Sequence[str | Path]) -> Comparison:
     ScenarioError
         If there are fewer than two, or one of them is no run directory.
     """
-    from hetsim.run import load_result
+    from hetsim.run import folder_kind, load_result, wrong_folder
 
+    wrong = [one for one in map(Path, folders) if not folder_kind(one)]
     if not 2 <= len(folders) <= MOST:
-        raise ScenarioError(Problem(f"compares 2 to {MOST} runs, not {len(folders)}", "DIR"))
+        problems = [wrong_folder(one, "hetsim compare", ("run",)) for one in wrong]
+        few = Problem(f"compares 2 to {MOST} runs, not {len(folders)}", "DIR")
+        raise ScenarioError([few, *problems])
     problems, results = [], []
     for folder in folders:
         if (Path(folder) / "points.parquet").is_file():
             text = "is a sweep; compare reads runs (a sweep compares its designs: hetsim report)"
             problems.append(Problem(text, "", str(folder)))
+            continue
+        if Path(folder) in wrong:
+            problems.append(wrong_folder(Path(folder), "hetsim compare", ("run",)))
             continue
         try:
             results.append(load_result(folder))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hetsim.errors import Problem, ScenarioError
+from hetsim.errors import ScenarioError
 from hetsim.report._chart import Figure
 from hetsim.report._page import all_figures
 
@@ -76,14 +76,15 @@ def write_page(page: dict[str, Any], path: Path) -> Path:
 
 def _page(base: Path) -> dict[str, Any]:
     """Return what the template shows."""
+    from hetsim.run import wrong_folder
+
     if (base / "points.parquet").is_file():
         from hetsim.report._sweep_page import sweep_page
         from hetsim.sweep import load_sweep_result
 
         return sweep_page(load_sweep_result(base))
     if not (base / "summary.json").is_file():
-        missing = "neither summary.json (a run) nor points.parquet (a finished sweep) is there"
-        raise ScenarioError(Problem(f"is not a run directory: {missing}", "", str(base)))
+        raise ScenarioError(wrong_folder(base, "hetsim report", ("run", "sweep")))
     from hetsim.report._page import run_page
     from hetsim.run import load_result
 

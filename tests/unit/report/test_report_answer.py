@@ -81,3 +81,10 @@ def test_few_requests_make_a_tail_uncertain(result: Any) -> None:
     many = dict(said(result, requests={"finished": 5000}).points)["How sure is this?"]
     assert "rests on its 1 slowest" in few and "simulate more" in few
     assert "rests on its 50 slowest" in many and "simulate more" not in many
+
+
+def test_stated_constants_are_no_measurement(result: Any) -> None:
+    stated = said(result, calibration_grade="stated")
+    assert stated.verdict == "The SLO holds for the step times that the scenario states."
+    assert any("constants of the scenario" in line for line in stated.unknown)
+    assert "the scenario's own constants" in dict(stated.points)["How sure is this?"]
