@@ -115,7 +115,13 @@ def _price(form: PriceForm | None, sources: Mapping[str, Source]) -> Price | Non
     if form is None:
         return None
     date = sources["price.low_usd_per_h"].date
-    return Price(low_usd_per_h=form.low, high_usd_per_h=form.high, date=date, note=form.note)
+    return Price(
+        low_usd_per_h=form.low,
+        high_usd_per_h=form.high,
+        seller=form.seller,
+        date=date,
+        note=form.note,
+    )
 
 
 def _check_accelerator(form: AcceleratorForm, reader: Reader) -> None:

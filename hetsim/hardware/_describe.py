@@ -109,15 +109,24 @@ def _memory_and_links(device: Accelerator) -> list[Row]:
     ]
 
 
+_SELLERS = {
+    "specialist cloud": "a cloud of accelerators, on demand",
+    "hyperscaler": "a large general cloud, list price (about twice a specialist's)",
+    "own": "whoever made the offer in this profile",
+}
+
+
 def _costs(device: Accelerator) -> list[Row]:
     price = device.price
     low = price.low_usd_per_h if price else None
+    seller = [_text("price asked by", _SELLERS[price.seller])] if price else []
     high = price.high_usd_per_h if price else None
     return [
         _number(device, "power, TDP", device.tdp_w, "watts", "tdp_w"),
         _number(device, "power, idle", device.idle_w, "watts", "idle_w"),
         _number(device, "price, low", low, "dollars", "price.low_usd_per_h"),
         _number(device, "price, high", high, "dollars", "price.high_usd_per_h"),
+        *seller,
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
-from hetsim.hardware._types import Confidence, Source
+from hetsim.hardware._types import Confidence, Seller, Source
 from hetsim.spec import spec
 from hetsim.spec._check import (
     Bytes,
@@ -81,10 +81,11 @@ class DrawForm:
 
 @spec
 class PriceForm:
-    """Rent per hour, as a range."""
+    """Rent per hour, as a range over sellers of one kind."""
 
     low: UsdPerHour
     high: UsdPerHour
+    seller: Seller = "own"
     note: str = ""
 
 

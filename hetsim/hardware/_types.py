@@ -8,7 +8,8 @@ from typing import Literal
 from hetsim.errors import Problem, ScenarioError
 from hetsim.spec import spec
 
-__all__ = ["Accelerator", "Confidence", "Grade", "Host", "Link", "Price", "ScaleUp", "Source"]
+__all__ = ["Accelerator", "Confidence", "Grade", "Host", "Link", "Price", "ScaleUp", "Seller"]
+__all__ += ["Source"]
 
 Confidence = Literal["high", "medium", "low"]
 Grade = Literal["sourced", "derived", "assumed"]
@@ -40,12 +41,21 @@ class ScaleUp:
     """How many accelerators one domain joins."""
 
 
+Seller = Literal["specialist cloud", "hyperscaler", "own"]
+"""Who rents: a cloud of accelerators (on demand), one of the large general clouds (list price), or
+whoever made the offer in a profile of one's own.
+
+The same device costs about twice as much at the latter, so that a comparison must not mix them.
+"""
+
+
 @spec
 class Price:
-    """What an accelerator costs to rent, per hour, as a range with a date."""
+    """What an accelerator costs to rent, per hour, over sellers of one kind, with a date."""
 
     low_usd_per_h: float
     high_usd_per_h: float
+    seller: Seller
     date: str
     note: str = ""
 

@@ -91,6 +91,21 @@ def test_every_accelerator_is_plausible(name: str) -> None:
         assert device.doubts, "a device that is not sure must say why"
 
 
+MOVED = (
+    "prefill", "decode", "every time", "KV room", "hand-off", "collectives", "parallelism",
+    "cost", "energy", "compare", "host memory", "device", "vector work",
+)  # fmt: skip
+"""What a doubt may be about: a figure of a run, not a figure of a sheet."""
+
+
+@pytest.mark.parametrize("name", accelerator_names())
+def test_a_doubt_says_what_it_means_for_a_run(name: str) -> None:
+    for doubt in get_accelerator(name).doubts:
+        assert any(word in doubt for word in MOVED), doubt
+        assert ":" in doubt or ";" in doubt or " and " in doubt or "," in doubt, doubt
+        assert not doubt.isupper() and "DOUBTFUL" not in doubt and "AIC" not in doubt, doubt
+
+
 @pytest.mark.parametrize("name", accelerator_names())
 def test_mesh_shares_its_links_and_a_switch_does_not(name: str) -> None:
     up = get_accelerator(name).scale_up
@@ -199,3 +214,18 @@ def test_descriptions_cover_every_profile() -> None:
         assert [row.value for row in rows if row.field == "doubt"] == list(profile.doubts)
         graded = [row for row in rows if row.grade]
         assert len(graded) == len(profile.sources)
+
+
+def test_prices_that_are_compared_come_from_sellers_of_one_kind() -> None:
+    """What GPUs cost is asked of specialist clouds throughout; a newer part is never cheaper."""
+    shipped = [get_accelerator(name) for name in accelerator_names()]
+    priced = {one.name: one.price for one in shipped if one.price is not None}
+    assert {price.seller for price in priced.values()} <= {"specialist cloud", "hyperscaler"}
+    order = ("l40s", "h100-sxm", "h200-sxm", "b200-sxm", "b300-sxm")
+    assert {priced[name].seller for name in (*order, "mi300x", "a100-sxm4-80")} == {
+        "specialist cloud"
+    }
+    used = [priced[name].usd_per_h for name in order]
+    assert used == sorted(used)
+    for price in priced.values():
+        assert price.high_usd_per_h <= 1.75 * price.low_usd_per_h, "two kinds of seller in a range"

@@ -57,3 +57,13 @@ def test_an_own_accelerator_file_is_found_beside_the_scenario(queue: Any, tmp_pa
         "energy is not given: no power figures are known for mine or its server (pool serve); "
         "host: names another server"
     ]
+
+
+def test_a_cost_says_what_it_rests_on_and_what_is_not_in_it() -> None:
+    few = ["workload.requests=10"]
+    lines = [x for x in hetsim.run("quickstart", sets=few).summary["assumptions"] if "cost:" in x]
+    assert any("1.99 to 2.95 USD/h (specialist cloud)" in line for line in lines)
+    assert any("NICs and switches, so none is in it" in line for line in lines)
+    stated = [*few, "prices={h100: 2 USD/h, decode: 3 USD/h}"]
+    lines = hetsim.run("quickstart", sets=stated).summary["assumptions"]
+    assert not [line for line in lines if "cost:" in line]
