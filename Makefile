@@ -29,8 +29,8 @@ test-all: $(DEV)  ## everything, the long explorations included
 	HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -q
 
 lint: $(DEV)
-	$(BIN)/ruff format --check hetsim tests benchmarks
-	$(BIN)/ruff check hetsim tests benchmarks
+	$(BIN)/ruff format --check hetsim tests benchmarks notebooks docs
+	$(BIN)/ruff check hetsim tests benchmarks notebooks docs
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

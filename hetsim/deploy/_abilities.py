@@ -44,6 +44,8 @@ class Abilities:
     """Makers of devices that are served, and what that takes ("" where nothing)."""
     cpu: str
     """What a CPU takes."""
+    cpu_pages: int = 1
+    """On a CPU, the block size must be a multiple of so many tokens."""
     on_error: tuple[str, ...]
     """What can be done about lost KV; empty where the engine has no choice."""
     on_error_does: str
@@ -61,3 +63,7 @@ class Abilities:
     """Timers that can be set, and where."""
     whole_seconds: bool = False
     """The lease is a whole number of seconds."""
+
+    def pages(self, accelerator: str) -> int:
+        """Return of how many tokens the block size must be a multiple on a device."""
+        return self.cpu_pages if accelerator.startswith("cpu-") else 1

@@ -41,6 +41,13 @@ def _devices(design: Design, can: Abilities) -> Iterator[Gap]:
             )
         unknown = f"{can.title} is not known to run on devices of {maker}"
         does = can.cpu if is_cpu(plan.accelerator) else can.makers.get(maker, unknown)
+        pages, block = can.pages(plan.accelerator.name), plan.rules.block_tokens
+        if block % pages:
+            yield Gap(
+                field=f"pools.{name}.block_tokens",
+                asks=f"blocks of {block} tokens",
+                does=f"on a CPU it takes multiples of {pages} only; the next is written",
+            )
         if does:
             yield Gap(field=path, asks=f"{plan.accelerator.name} ({maker})", does=does)
     if len(set(makers)) > 1:
@@ -86,7 +93,15 @@ def _protocol(design: Design, can: Abilities) -> Iterator[Gap]:
             does=f"a {can.granularity} crosses at once",
         )
     stated = design.scenario.boundary
-    for field in ("handles", "step_timers", "deadlock", "transit", "transfer_engine"):
+    for field in (
+        "handles",
+        "message_ids",
+        "hold_above",
+        "step_timers",
+        "deadlock",
+        "transit",
+        "transfer_engine",
+    ):
         value = getattr(stated, field)
         if value is not None:
             yield Gap(

@@ -166,7 +166,7 @@ def _host(loaded: Loaded, factor: float) -> Perturbed:
 
 
 def _overhead(loaded: Loaded, factor: float) -> Perturbed:
-    return _presets(loaded, factor, ("request_overhead_s", "handoff_overhead_s"))
+    return _presets(loaded, factor, ("request_overhead_s", "handoff_overhead_s", "handoff_steps"))
 
 
 def _calibrated(loaded: Loaded, factor: float, name: str) -> Perturbed | None:

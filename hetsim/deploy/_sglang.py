@@ -2,6 +2,7 @@
 
 Source: SGLang 0.5.23, ``python -m sglang.launch_server --help``;
 docs/advanced_features/pd_disaggregation.md (modes, transfer back ends, timeouts);
+docs/advanced_features/server_arguments.md (every option of an engine; read 2026-11-24);
 docs/advanced_features/hicache.md (host tier); docs/advanced_features/router.md (policies).
 """
 
@@ -164,7 +165,7 @@ def _scheduler(design: Design, part: Part) -> list[Setting]:
     ]
     if not pool.prefix_caching:
         found.append(Setting(words=("--disable-radix-cache",), field=f"{path}.prefix_caching"))
-    if pool.queue_limit is not None:
+    if pool.queue_limit is not None and not design.apart:
         limit = ("--max-queued-requests", str(pool.queue_limit))
         found.append(Setting(words=limit, field=f"{path}.queue_limit"))
     return found

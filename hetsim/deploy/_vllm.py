@@ -4,14 +4,18 @@ Source: vLLM 0.33, ``vllm serve --help``; docs/features/nixl_connector_usage.md 
 ``kv_lease_duration``, ``kv_load_failure_policy``); docs/features/mooncake_connector_usage.md
 (bootstrap port, ``VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT``); docs/serving/parallelism_scaling.md and
 docs/serving/data_parallel_deployment.md (several nodes); README of vllm-project/router 0.1.16.
+Every option, key and word was also held against the parser and the connectors of an installed
+0.32.0 (2026-11-24).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hetsim.deploy._abilities import Abilities
 from hetsim.deploy._choices import (
+    Choice,
     address,
     devices_setting,
     is_cpu,
@@ -62,6 +66,8 @@ ABILITIES = Abilities(
         "Qualcomm": "needs the plugin vllm-qaic, whose hand-off goes through shared memory",
     },
     cpu="needs the CPU build; its memory is set by VLLM_CPU_KVCACHE_SPACE, and KV goes through it",
+    # An installed 0.32.0 refuses others at start: "No common block size for 16 (CPU_ATTN: ...)".
+    cpu_pages=32,
     on_error=("fail", "recompute"),
     on_error_does="",
     recovery={"recompute": "only as kv_load_failure_policy: the decode side computes it again"},
@@ -161,7 +167,7 @@ def options(design: Design, part: Part) -> list[Setting]:
     path, run = f"pools.{name}", scheduling(design, name, "vllm")
     found = [*_layout(design, part), *_formats(design, part)]
     found += [
-        run["block_tokens"].setting("--block-size"),
+        _block_size(run["block_tokens"], ABILITIES.pages(plan.accelerator.name)),
         run["max_batched_tokens"].setting("--max-num-batched-tokens"),
         run["max_seqs"].setting("--max-num-seqs", "per attention DP rank"),
         memory(design, name, "of_total").setting("--gpu-memory-utilization"),
@@ -174,6 +180,15 @@ def options(design: Design, part: Part) -> list[Setting]:
     if plan.rules.chunked:
         found.append(Setting(words=("--enable-chunked-prefill",), field=f"{path}.runtime"))
     return found
+
+
+def _block_size(asked: Choice, pages: int) -> Setting:
+    """Return the block size, on a CPU the next that its attention kernels take."""
+    size = -(-int(asked.value) // pages) * pages
+    note = f"{asked.value} asked; a CPU takes multiples of {pages}"
+    return replace(asked, value=str(size)).setting(
+        "--block-size", note if str(size) != asked.value else ""
+    )
 
 
 def _layout(design: Design, part: Part) -> list[Setting]:

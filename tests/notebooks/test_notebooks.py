@@ -97,3 +97,17 @@ def test_it_runs(path: Path) -> None:
         assert out["output_type"] != "error", f"{out.get('ename')}: {out.get('evalue')} {where}"
         assert out["name"] == "stdout", f"{out['text']} {where}"
     assert found["outputs"] > len(found["kept"]), "a notebook shows something"
+
+
+def test_notebooks_are_linted_as_the_package_is() -> None:
+    ruff = Path(sys.executable).with_name("ruff")
+    if not ruff.is_file():
+        pytest.skip("ruff absent: pip install 'hetsim[dev]'")
+    for words in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [str(ruff), *words, str(FOLDER)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout
+    makefile = (FOLDER.parent / "Makefile").read_text(encoding="utf-8")
+    lint = makefile.partition("\nlint:")[2].partition("\n\n")[0]
+    assert all("notebooks" in line for line in lint.splitlines() if "ruff" in line)

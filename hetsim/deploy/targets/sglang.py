@@ -5,6 +5,8 @@ Source: SGLang 0.5.23 (see :mod:`hetsim.deploy._sglang`), docs/advanced_features
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hetsim.deploy import _sglang
 from hetsim.deploy._abilities import Abilities
 from hetsim.deploy._choices import API_PORT, ROUTER_PORT, address, head_lines, site_env
@@ -17,7 +19,9 @@ __all__ = ["abilities", "files", "notes"]
 
 def abilities(design: Design) -> Abilities:
     """Return what SGLang can be told."""
-    return _sglang.ABILITIES
+    # docs/advanced_features/server_arguments.md: max-queued-requests is ignored with a
+    # disaggregation mode.
+    return replace(_sglang.ABILITIES, queue_limit=not design.apart)
 
 
 def files(design: Design) -> dict[str, str]:

@@ -241,7 +241,12 @@ def test_a_plain_pair_has_no_gap_where_the_runtime_is_its_own() -> None:
     assert gaps_of("quickstart", "vllm") == {}
     assert gaps_of("sglang_pair", "dynamo") == {}
     one = ["pools.prefill.queue_limit=9"]
-    assert "pools.prefill.queue_limit" not in gaps_of("sglang_pair", "sglang", *one)
+    # SGLang has such a limit, and ignores it where it is told a disaggregation mode.
+    assert "pools.prefill.queue_limit" in gaps_of("sglang_pair", "sglang", *one)
+    alone = ["pools.serve.runtime=sglang", "pools.serve.queue_limit=9"]
+    assert "pools.serve.queue_limit" not in gaps_of("colocated_baseline", "sglang", *alone)
+    text = export_design(load_scenario("sglang_pair", sets=one), "sglang").files
+    assert not any("--max-queued-requests" in script for script in text.values())
 
 
 def test_a_directory_is_whole_and_never_overwritten_unasked(tmp_path: Path) -> None:

@@ -231,3 +231,26 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         read_measured(tmp_path / "bytes")
     with pytest.raises(ScenarioError, match="nested too deeply"):
         read_measured(saved(tmp_path, "[" * 100_000))
+
+
+def test_a_file_that_vllm_itself_has_written_is_read_unchanged() -> None:
+    """vLLM 0.32.0 on one CPU core, a model of random weights, 40 requests at 2 req/s."""
+    (found,) = read_measured(Path(__file__).with_name("data") / "vllm_bench.json")
+    raw = json.loads((Path(__file__).with_name("data") / "vllm_bench.json").read_text())
+    assert found.format == "vllm_bench"
+    assert found.workload == pytest.approx(
+        {
+            "requests": 40.0,
+            "failed": 0.0,
+            "rate_req_s": 2.0,
+            "input_tokens": 200.0,
+            "output_tokens": 32.0,
+        }
+    )
+    for family in ("ttft", "tpot", "itl", "e2el"):
+        name = {"e2el": "e2e"}.get(family, family)
+        for word, key in (("mean", "mean"), ("p50", "p50"), ("p90", "p90"), ("p99", "p99")):
+            assert found.figures[f"{name}_s.{key}"] == pytest.approx(
+                1e-3 * raw[f"{word}_{family}_ms"]
+            )
+    assert found.figures["throughput.req_s"] == pytest.approx(40 / raw["duration"], rel=1e-4)
