@@ -10,7 +10,7 @@ guidance by its own experiment.
 """
 
 from hetsim.decisions._anova import anova_shares, effects_of
-from hetsim.decisions._breakeven import Alternative, breakeven
+from hetsim.decisions._breakeven import BREAKEVEN_KEY, Alternative, breakeven
 from hetsim.decisions._claims import combine, judge
 from hetsim.decisions._claims_cells import Cell, ClaimTable, Finding
 from hetsim.decisions._claims_load import claim_data, claim_names, claim_schema, load_claim
@@ -49,9 +49,10 @@ from hetsim.decisions._robustness import regret_table, robustness
 from hetsim.decisions._span import Span, parse_span
 from hetsim.decisions._verdicts import CONFIDENCE, THRESHOLD, bounds, interval, verdict
 from hetsim.decisions._worth import Worth, log_ratio, usd_per_h
-from hetsim.decisions._write import write_answer
+from hetsim.decisions._write import add_record, write_answer
 
 __all__ = [
+    "BREAKEVEN_KEY",
     "CONFIDENCE",
     "CONSTRAINTS",
     "THRESHOLD",
@@ -66,6 +67,7 @@ __all__ = [
     "Responses",
     "Span",
     "Worth",
+    "add_record",
     "anova_shares",
     "best_split",
     "bounds",

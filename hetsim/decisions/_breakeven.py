@@ -11,7 +11,10 @@ from hetsim.decisions._worth import PER_USD, Sets, Worth, log_ratio
 from hetsim.errors import Problem, ScenarioError
 from hetsim.scenario import Loaded
 
-__all__ = ["Alternative", "breakeven"]
+__all__ = ["BREAKEVEN_KEY", "Alternative", "breakeven"]
+
+BREAKEVEN_KEY = ("first", "second", "metric", "along.path", "across.path")
+"""Fields in which an answer is the same question: a pair of alternatives, a metric, and axes."""
 
 Progress = Callable[[int, int], None]
 _LOOKS = 5

@@ -33,7 +33,8 @@ def run_claims(
     """Run claims (all that come with hetsim, if none is named) and return their verdicts.
 
     With ``out``, every claim has its sweep directory below it, which resumes, and the verdicts are
-    written to ``claims.json`` and ``claims.md``. ``joint`` is the directory of a sweep that answers
+    written to ``claims.json`` and ``claims.md``, beside those of claims that were not named.
+    ``joint`` is the directory of a sweep that answers
     for the axes that interact, in place of the small one of the claim.
 
     Raises
@@ -53,8 +54,28 @@ def run_claims(
     if out is not None:
         from hetsim.decisions._claims_write import write_claims
 
-        write_claims(Path(out), found)
+        write_claims(Path(out), {**found, "claims": _with_kept(Path(out), found["claims"])})
     return found
+
+
+def _with_kept(folder: Path, claims: Any) -> list[dict[str, Any]]:
+    """Return the claims with those of an earlier run that were not asked again, in one order.
+
+    A verdict of another model version keeps its number: it was not computed by this one.
+    """
+    import json
+
+    try:
+        earlier = json.loads((folder / "claims.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        earlier = {}
+    version = earlier.get("model_version") if isinstance(earlier, dict) else None
+    known = earlier.get("claims", []) if isinstance(earlier, dict) else []
+    found = {one["name"]: {"model_version": version, **one} for one in known if "name" in one}
+    found |= {one["name"]: one for one in claims}
+    order = [name for name in claim_names() if name in found]
+    order += sorted(set(found) - set(order))
+    return [found[name] for name in order]
 
 
 def _loaded(names: Iterable[str]) -> list[LoadedClaim]:
@@ -98,6 +119,7 @@ def _judged(claim: LoadedClaim, result: SweepResult) -> dict[str, Any]:
     table = table_of(claim, result)
     findings = [judge(test, table) for test in claim.spec.tests]
     made = _words(claim, table, findings)
+    made["model_version"] = MODEL_VERSION
     return {**made, "seeds": list(result.manifest["seeds"]), "grades": grades_of(result)}
 
 

@@ -54,11 +54,13 @@ def _lines(found: Found) -> Iterator[str]:
             f"{len(one['regimes'])} | {grades} | {one['confidence']:.2f} |"
         )
     for one in found["claims"]:
-        yield from _claim(one)
+        yield from _claim(one, found["model_version"])
 
 
-def _claim(one: Found) -> Iterator[str]:
+def _claim(one: Found, version: Any) -> Iterator[str]:
     yield from ("", f"## {one['name']}: {one['verdict']}", "", one["claim"], "")
+    if one.get("model_version", version) != version:
+        yield from (f"Kept from an earlier run, of model version {one['model_version']}.", "")
     if one["depends_on"]:
         yield from (f"Depends on {one['depends_on']}.", "")
     seeds = ", ".join(str(seed) for seed in one["seeds"])

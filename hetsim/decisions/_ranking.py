@@ -10,10 +10,13 @@ import numpy as np
 import numpy.typing as npt
 
 from hetsim.decisions._designs import Design, by_regime, scenario_of
+from hetsim.decisions._left_out import factors_of, subject_of
 from hetsim.decisions._overturn import overturning
+from hetsim.decisions._price_range import price_story
 from hetsim.decisions._worth import PER_USD, RATE, Worth
 from hetsim.decisions._write import write_answer
 from hetsim.errors import Problem, ScenarioError
+from hetsim.run import Discrepancy, load_discrepancy
 
 if TYPE_CHECKING:
     from hetsim.sweep import SweepResult
@@ -32,14 +35,16 @@ def ranking(
     samples: int = 20,
     progress: Progress | None = None,
     write: bool = True,
+    discrepancy: Discrepancy | None = None,
 ) -> dict[str, Any]:
     """Return for every regime how surely its best designs stand in this order.
 
     Each sample draws every calibration parameter of the devices and every fitted constant of the
     runtimes (as ``hetsim run --uncertainty``), and takes the next seed; the best ``top`` designs
-    are measured again with the same draw and the same requests. ``p_beats[i][j]`` is the part of
-    the samples in which design i is worth more than j. It covers calibration and seeds: not what
-    the model leaves out.
+    are measured again with the same draw and the same requests, and moved by a draw of what the
+    model leaves out, of which designs share what they have in common (:mod:`._left_out`): the
+    committed one unless a ``discrepancy`` is given. ``p_beats[i][j]`` is the part of the samples in
+    which design i is worth more than j.
 
     Raises
     ------
@@ -56,6 +61,7 @@ def ranking(
                 "response.metric",
             )
         )
+    known = load_discrepancy() if discrepancy is None else discrepancy
     regimes = by_regime(result)
     total, done = len(regimes) * samples * top, 0
     found = {}
@@ -66,13 +72,13 @@ def ranking(
             if progress is not None:
                 progress(min(total, done + more), total)
 
-        found[regime] = _regime(result, metric, chosen, samples, tell)
+        found[regime] = _regime(result, metric, chosen, samples, known, tell)
         done += samples * len(chosen)
     answer = {
         "name": result.manifest["name"],
         "metric": metric,
         "samples": samples,
-        "covers": "calibration parameters and seeds; not what the model leaves out",
+        "covers": _covers(known),
         "regimes": found,
     }
     if write and result.folder is not None:
@@ -85,16 +91,19 @@ def _regime(
     metric: str,
     chosen: list[Design],
     samples: int,
+    known: Discrepancy,
     tell: Callable[[int], None],
 ) -> dict[str, Any]:
     seeds = list(result.manifest["seeds"])
     bases = [[scenario_of(result, one.point, seed) for seed in seeds] for one in chosen]
     worth = Worth(bases[0][0], metric)
+    subjects = [subject_of(base[0], one.name) for one, base in zip(chosen, bases, strict=True)]
     values = np.zeros((samples, len(chosen)))
     for sample in range(samples):
         devices, presets = _draws([base[0] for base in bases], sample)
         for number, base in enumerate(bases):
-            values[sample, number] = worth.of(base[sample % len(seeds)], devices, presets)
+            factors = factors_of(known, subjects[number], sample)
+            values[sample, number] = worth.of(base[sample % len(seeds)], devices, presets, factors)
             tell(sample * len(chosen) + number + 1)
     table = probability_table(values)
     answer: dict[str, Any] = {
@@ -111,11 +120,22 @@ def _regime(
         "overturn": None,
         "says": [],
     }
+    if metric == PER_USD:
+        answer["money"] = price_story([base[0] for base in bases], [one.value for one in chosen])
     if len(chosen) > 1:
         if metric in (PER_USD, RATE):
             answer["overturn"] = overturning(bases[0][0], bases[1][0], worth)
         answer["says"] = _says(chosen, table, answer["overturn"])
     return answer
+
+
+def _covers(known: Discrepancy) -> str:
+    if not known.metrics:
+        return "calibration parameters, engine constants and seeds; not what the model leaves out"
+    return (
+        "calibration parameters, engine constants, seeds, and what the model leaves out (designs "
+        "share the part of their model, their devices and their engines)"
+    )
 
 
 def distinct(designs: list[Design]) -> list[Design]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from hetsim.decisions._counted import COUNTED, bound_in_words
 from hetsim.errors import Problem, ScenarioError
 from hetsim.sweep import sense_of
 
@@ -125,6 +126,11 @@ def _one(
     feasible: Any = good.all(axis=1) & np.isfinite(values).all(axis=1)
     most = result.manifest.get("design", {}).get("core_points", len(result.points))
     words = first["bottleneck"] if "bottleneck" in first else [""] * len(first)
+    counted = {
+        name: np.nan_to_num(table[name].to_numpy(float)).reshape(-1, seeds).mean(axis=1)
+        for name in COUNTED
+        if name in table
+    }
     return Responses(
         regime=label,
         factors=factors,
@@ -132,7 +138,10 @@ def _one(
         values=np.where(feasible[:, None], values, 0.0),
         feasible=feasible,
         core=first["point"].to_numpy() < most,
-        words=tuple(str(word or "") for word in words),
+        words=tuple(
+            bound_in_words(str(word or ""), {name: float(at[row]) for name, at in counted.items()})
+            for row, word in enumerate(words)
+        ),
         at_ceiling=_ceiling(table[good.ravel()], metric),
     )
 

@@ -4,7 +4,8 @@ Read ``_run.py`` first, then ``_result.py`` (what a caller gets) and ``_director
 whole or not at all). ``_economics.py`` gives dollars and watts, ``_assumptions.py`` what must be
 known to believe a result, ``_limits.py`` refuses runs that would not end, ``_capacity.py`` finds
 the largest rate under the SLO (``_bound.py``: closed form; ``_sustained.py``: fast, for sweeps),
-``_overview.py`` draws.
+``_overview.py`` draws. ``_uncertainty.py`` samples parameters, and adds what the model leaves out
+(``_discrepancy.py``, ``_moved.py``).
 """
 
 import sys
@@ -20,8 +21,18 @@ from hetsim.run._bound import (
     stage_bounds,
 )
 from hetsim.run._capacity import find_capacity
+from hetsim.run._discrepancy import (
+    Discrepancy,
+    Mixture,
+    Scale,
+    load_discrepancy,
+    no_discrepancy,
+    situation_of,
+)
 from hetsim.run._economics import notes_on_power, pool_power, power_of
+from hetsim.run._folders import folder_kind, wrong_folder
 from hetsim.run._limits import check_fits, check_limits, estimate
+from hetsim.run._moved import arrivals_given, moved_figures
 from hetsim.run._overview import draw_overview, overview_tables
 from hetsim.run._result import Result, headline, load_result, plain
 from hetsim.run._run import run, run_info, run_loaded, summarise_run
@@ -30,8 +41,12 @@ from hetsim.run._uncertainty import with_uncertainty
 
 __all__ = [
     "Demand",
+    "Discrepancy",
+    "Mixture",
     "Result",
+    "Scale",
     "StageBounds",
+    "arrivals_given",
     "assumptions",
     "check_fits",
     "check_limits",
@@ -40,8 +55,12 @@ __all__ = [
     "draw_overview",
     "estimate",
     "find_capacity",
+    "folder_kind",
     "headline",
+    "load_discrepancy",
     "load_result",
+    "moved_figures",
+    "no_discrepancy",
     "notes_on_power",
     "overview_tables",
     "plain",
@@ -51,11 +70,13 @@ __all__ = [
     "run",
     "run_info",
     "run_loaded",
+    "situation_of",
     "stage_bounds",
     "summarise_run",
     "sustainable_rate",
     "with_uncertainty",
     "worst_pool_grade",
+    "wrong_folder",
 ]
 
 

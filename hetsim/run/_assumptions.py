@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from hetsim.scenario import Scenario
-from hetsim.stages import BoundaryPlan, SimulationPlan
+from hetsim.stages import BoundaryPlan, PoolPlan, SimulationPlan, beats_may_be_late
 
 __all__ = ["assumptions", "worst_pool_grade"]
 
-ORDER = ("measured", "fitted", "transferred", "datasheet")
+ORDER = ("measured", "fitted", "stated", "transferred", "datasheet")
+"""Grades of step times, the surest first. ``stated`` is the scenario's own constant: nobody can say
+how far off it is, so that it hides neither a transferred nor a datasheet pool beside it."""
 
 
 def worst_pool_grade(plan: SimulationPlan) -> str:
@@ -19,7 +21,7 @@ def assumptions(scenario: Scenario, plan: SimulationPlan) -> list[str]:
     """Return one line per assumption: calibration, links, representation, limits of the model."""
     lines = []
     for pool in plan.pools:
-        lines.append(f"pool {pool.name}: step times are {pool.grade} for {pool.accelerator.name}")
+        lines.append(_grade(pool))
         if pool.accelerator.confidence != "high":
             lines.append(
                 f"pool {pool.name}: the profile of {pool.accelerator.name} has "
@@ -36,13 +38,64 @@ def assumptions(scenario: Scenario, plan: SimulationPlan) -> list[str]:
         variant = boundary.plan.variant
         lines.append(f"ownership: {boundary.plan.kind}/{variant.name} ({variant.title})")
         lines.append(f"first token from: {boundary.first_token_from}")
-        lines += _favourable(boundary, beats_ride=plan.step_timers)
+        lines += _favourable(
+            boundary, plan.pools[-1], plan.max_context, beats_ride=plan.step_timers
+        )
+    moves_kv = boundary is not None or plan.residency is not None
+    for pool in plan.pools:
+        if getattr(pool.model, "network", None) is not None:
+            lines.append(_crossing(pool.name, moves_kv=moves_kv))
     lines += _tiers(plan)
+    lines += _money(scenario, plan)
     lines += list(plan.workload.notes)
     return lines
 
 
-def _favourable(boundary: BoundaryPlan, *, beats_ride: bool) -> list[str]:
+def _grade(pool: PoolPlan) -> str:
+    """Return where a pool's step times come from."""
+    if pool.grade == "stated":
+        return (
+            f"pool {pool.name}: step times are stated (the scenario's own constants; the "
+            f"calibration of {pool.accelerator.name} plays no part)"
+        )
+    return f"pool {pool.name}: step times are {pool.grade} for {pool.accelerator.name}"
+
+
+def _crossing(name: str, *, moves_kv: bool) -> str:
+    """Return how collectives between nodes share links: what is simplified, and for whom."""
+    keeps = "a step keeps the fair share of the moment at which it begins"
+    if not moves_kv:
+        return f"pool {name}: its collectives leave the node and share links with others: {keeps}"
+    return (
+        f"pool {name}: its collectives leave the node and share links with KV: {keeps}, and KV has "
+        "what their mean demand leaves (against KV: the first step of a segment sets that demand, "
+        "and the part of the line that collectives do not reach counts as taken; for KV: bursts "
+        "are evened out, so that a transfer which does not fill its links meets none)"
+    )
+
+
+def _money(scenario: Scenario, plan: SimulationPlan) -> list[str]:
+    """Return what stands behind a cost, where there is one."""
+    asked = {}
+    for pool in plan.pools:
+        price, device = pool.accelerator.price, pool.accelerator.name
+        stated = {pool.name, device, *pool.accelerator.aliases} & set(scenario.prices)
+        if stated or price is None:
+            continue
+        asked[device] = (
+            f"{device} {price.low_usd_per_h:g} to {price.high_usd_per_h:g} USD/h ({price.seller})"
+        )
+    if not asked:
+        return []
+    lines = [f"cost: the middle of {', '.join(asked.values())}, servers paid for by it"]
+    if plan.boundary is not None:
+        lines.append("cost: no source gives a price for NICs and switches, so none is in it")
+    return lines
+
+
+def _favourable(
+    boundary: BoundaryPlan, target: PoolPlan, max_context: int, *, beats_ride: bool
+) -> list[str]:
     """Return the simplifications of the hand-off that make it look better than it may be."""
     lines = []
     if boundary.mean_block_run > 1.0:
@@ -50,11 +103,10 @@ def _favourable(boundary: BoundaryPlan, *, beats_ride: bool) -> list[str]:
             f"the runtime merges {boundary.mean_block_run:g} consecutive blocks into a descriptor "
             "on average (assumed; an old pool merges fewer)"
         )
-    variant = boundary.plan.variant
-    if variant.timers.beat_s and "fenced" not in variant.traits and not beats_ride:
+    if not beats_ride and beats_may_be_late(boundary, target, max_context):
         lines.append(
-            "heartbeats keep their time however long D's steps are (boundary.step_timers: true "
-            "lets them ride on the step loop, as the runtime does)"
+            "heartbeats keep their time however long D's steps are, as boundary.step_timers: false "
+            "asks; the runtime lets them wait for a step, and a step may outlast the lease"
         )
     return lines
 

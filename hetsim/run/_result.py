@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hetsim.metrics import TABLES
 from hetsim.run._plots import ResultPlots
+from hetsim.scenario import without_profiles
 from hetsim.spec import html_table
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Result:
 
     @property
     def occupancy(self) -> pd.DataFrame:
-        """One row per change of KV occupancy."""
+        """One row per end of a row of ``steps``, and one per instance at the end of the run."""
         return self.table("occupancy")
 
     @property
@@ -172,6 +173,6 @@ def load_result(folder: str | Path) -> Result:
         json.loads((base / "summary.json").read_text()),
         json.loads((base / "manifest.json").read_text()),
         _reader(base),
-        (base / "scenario.resolved.yaml").read_text(),
+        without_profiles((base / "scenario.resolved.yaml").read_text(encoding="utf-8")),
         base,
     )

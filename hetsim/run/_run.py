@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,16 +10,24 @@ from typing import Any
 
 from hetsim.metrics import PoolInfo, Recorder, RunInfo, SloSpec, last_moment_s, summarise
 from hetsim.run._assumptions import assumptions, worst_pool_grade
+from hetsim.run._collectives import collectives_story
 from hetsim.run._directory import RunDirectory
 from hetsim.run._economics import notes_on_power, power_of
 from hetsim.run._faults import fault_story, write_faults
+from hetsim.run._lapses import lapse_story
 from hetsim.run._limits import check_fits, check_limits
 from hetsim.run._manifest import manifest
 from hetsim.run._overview import draw_overview
 from hetsim.run._result import Result
 from hetsim.run._stores import store_story
 from hetsim.runtimes import Runtime
-from hetsim.scenario import Loaded, load_scenario, resolved_yaml
+from hetsim.scenario import (
+    Loaded,
+    embedded_yaml,
+    load_scenario,
+    notes_on_profiles,
+    resolved_yaml,
+)
 from hetsim.serving import BOUNDS
 from hetsim.stages import (
     REASONS,
@@ -31,7 +40,7 @@ from hetsim.stages import (
 )
 from hetsim.workload import Workload
 
-__all__ = ["Loaded", "run", "run_info", "run_loaded", "summarise_run"]
+__all__ = ["Loaded", "pieces_or_bytes", "run", "run_info", "run_loaded", "summarise_run"]
 
 
 def run(
@@ -79,7 +88,7 @@ def run(
                 draw_overview(result)
             if also is not None:
                 also(result)
-            directory.write(result)
+            directory.write(result, embedded_yaml(loaded))
         return result
     except BaseException:
         if directory is not None:
@@ -103,6 +112,30 @@ def run_loaded(
     ``workload`` takes the place of the scenario's (the same at another rate, say), ``calibrations``
     and ``presets`` that of the devices' and runtimes' on disk.
     """
+    with loaded.in_use():
+        return _simulated(
+            loaded,
+            stepwise=stepwise,
+            check_laws=check_laws,
+            folder=folder,
+            progress=progress,
+            calibrations=calibrations,
+            workload=workload,
+            presets=presets,
+        )
+
+
+def _simulated(
+    loaded: Loaded,
+    *,
+    stepwise: bool,
+    check_laws: bool,
+    folder: Path | None,
+    progress: Callable[[int, int], None] | None,
+    calibrations: dict[str, Any] | None,
+    workload: Workload | None,
+    presets: Mapping[str, Runtime] | None,
+) -> Result:
     started = time.perf_counter()
     scenario = loaded.scenario
     with loaded.locating():
@@ -147,6 +180,9 @@ def run_info(plan: SimulationPlan) -> RunInfo:
         for pool in plan.pools
     )
     boundary = plan.boundary
+    reserves = boundary is not None and boundary.plan.variant.facts.reserve_before_prefill
+    # What D's cadence costs is overhead, or a wait for D where D reserves before the prefill.
+    looks_late = boundary is not None and plan.pools[-1].runtime.handoff_steps > 0.0
     return RunInfo(
         pools=pools,
         reasons=REASONS if plan.guarded else REASONS[:USUAL_REASONS],
@@ -155,10 +191,8 @@ def run_info(plan: SimulationPlan) -> RunInfo:
         transfer_kinds=TRANSFER_KINDS,
         moves=[],
         measured_from_s=plan.workload.measured_from_s,
-        overhead_s=plan.pools[0].request_overhead_s,
-        reserves_first=(
-            boundary is not None and boundary.plan.variant.facts.reserve_before_prefill
-        ),
+        overhead_s=math.inf if looks_late and not reserves else plan.pools[0].request_overhead_s,
+        reserves_first=reserves,
     )
 
 
@@ -168,7 +202,7 @@ def summarise_run(
     """Return the summary: figures of the tables, and what the run says about itself."""
     scenario = loaded.scenario
     slo = scenario.slo
-    tables = {name: recorder.table(name) for name in ("requests", "steps", "gaps")}
+    tables = {name: recorder.coded(name) for name in ("requests", "steps", "gaps")}
     # Timers that nobody waits for may ring long after the last request: they cost nothing.
     end_s = world.end_s if scenario.horizon is not None else last_moment_s(tables)
     objectives = SloSpec(ttft_s=slo.ttft, tpot_s=slo.tpot, e2e_s=slo.e2e, percentile=slo.percentile)
@@ -187,7 +221,9 @@ def summarise_run(
     broken = fault_story(plan, world, tables, objectives, figures["simulated_s"])
     story = _story(loaded, plan, world, unstable=figures["unstable"])
     stores = store_story(world, figures["simulated_s"])
-    return {**head, **figures, **story, **broken, **stores}
+    lapses = lapse_story(world, recorder)
+    shared = collectives_story(world, figures["simulated_s"])
+    return {**head, **figures, **story, **broken, **stores, **shared, **lapses}
 
 
 def _network_or_pieces(bottleneck: str, plan: SimulationPlan, requests: Any) -> str:
@@ -195,15 +231,21 @@ def _network_or_pieces(bottleneck: str, plan: SimulationPlan, requests: Any) -> 
     found = "transfer-bound: network"
     if plan.boundary is None or not bottleneck.startswith(found) or not len(requests):
         return bottleneck
-    tokens = max(1, round(float(requests["isl_tokens"].to_numpy().mean())))
-    if not plan.boundary.transfer.bound_by_descriptors(tokens):
-        return bottleneck
-    return bottleneck.replace(found, "transfer-bound: descriptors", 1)
+    return pieces_or_bytes(bottleneck, plan, float(requests["isl_tokens"].to_numpy().mean()))
+
+
+def pieces_or_bytes(bottleneck: str, plan: SimulationPlan, tokens: float) -> str:
+    """Return a bottleneck that is the network, or the descriptors where these take longer."""
+    found = "transfer-bound: network"
+    many = plan.boundary is not None and plan.boundary.transfer.bound_by_descriptors(
+        max(1, round(tokens))
+    )
+    return bottleneck.replace(found, "transfer-bound: descriptors", 1) if many else bottleneck
 
 
 def _story(loaded: Loaded, plan: SimulationPlan, world: World, *, unstable: bool) -> dict[str, Any]:
     """Return what a run says beside its figures: outcomes, capacity, assumptions, notes."""
-    notes = notes_on_power(loaded.scenario, loaded.base_dir)
+    notes = notes_on_power(loaded.scenario, loaded.base_dir) + notes_on_profiles(loaded)
     if unstable:
         notes = ["unstable: percentiles depend on the horizon", *notes]
     return {

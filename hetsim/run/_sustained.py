@@ -18,7 +18,7 @@ from hetsim.run._assumptions import worst_pool_grade
 from hetsim.run._bound import StageBounds, demand_of, stage_bounds
 from hetsim.run._limits import check_fits, check_limits
 from hetsim.run._root import root_of
-from hetsim.run._run import run_info, summarise_run
+from hetsim.run._run import pieces_or_bytes, run_info, summarise_run
 from hetsim.scenario import Loaded
 from hetsim.stages import SimulationPlan, World, build_plan, simulate
 from hetsim.workload import Workload, scale_rate
@@ -59,7 +59,7 @@ def sustainable_rate(
     """
     with loaded.locating():
         search = _Search(loaded, calibrations, presets)
-    return search.run(probes)
+        return search.run(probes)
 
 
 class _Search:
@@ -117,7 +117,8 @@ class _Search:
         """Return what limits the closed form, in the words of a run's verdict."""
         first, last = self.plan.pools[0], self.plan.pools[-1]
         if self.bounds.stage == "link":
-            return f"transfer-bound: network from pool {first.name} to pool {last.name}"
+            text = f"transfer-bound: network from pool {first.name} to pool {last.name}"
+            return pieces_or_bytes(text, self.plan, float(self.table.isl.mean()))
         if self.bounds.stage == "prefill":
             return f"prefill-bound: compute of pool {first.name}"
         word = _WORDS.get(self.bounds.decode_limit)
@@ -149,6 +150,9 @@ class _Search:
             "power_w": best["power_w"],
             "violations": best["violations"],
             "ok_corrupt": best["ok_corrupt"],
+            # Of the run that fails, where there is one: what goes wrong first is what binds.
+            "lease_expired_ratio": limit["lease_expired_ratio"],
+            "turned_away_ratio": limit["turned_away_ratio"],
             "calibration_grade": worst_pool_grade(self.plan),
             "evaluations": len(self.tried),
         }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from hetsim.decisions import (
+    BREAKEVEN_KEY,
     Alternative,
     Worth,
+    add_record,
     breakeven,
     crossings,
     draw_breakeven,
@@ -81,3 +84,39 @@ def test_an_axis_that_an_alternative_sets_is_refused() -> None:
             Alternative("two", []),
             parse_span("network.nic=25..400 Gbit/s"),
         )
+
+
+def test_a_metric_that_no_run_has_is_refused_before_any_runs() -> None:
+    pair = (Alternative("one", [("network.nic", "100 Gbit/s")]), Alternative("two", []))
+    with pytest.raises(ScenarioError, match=r"no run has a 'ttft_p99'; did you mean 'ttft_s.p99'"):
+        breakeven(queue(), *pair, parse_span("pools.decode.instances=1..2"), metric="ttft_p99")
+
+
+def test_every_question_keeps_its_record(tmp_path: Path) -> None:
+    def answer(first: str, along: str, across: str | None, says: str) -> dict[str, object]:
+        return {
+            "first": first,
+            "second": "b",
+            "metric": "rate_req_s",
+            "along": {"path": along, "low": 1.0, "high": 2.0},
+            "across": {"path": across} if across else None,
+            "says": [says],
+        }
+
+    asked = [
+        answer("a", "x", None, "1"),
+        answer("a", "y", None, "2"),
+        answer("c", "x", None, "3"),
+        answer("a", "x", "y", "4"),
+        answer("a", "x", None, "again"),
+    ]
+    for one in asked:
+        path = add_record(tmp_path, "breakeven", one, BREAKEVEN_KEY)
+    kept = json.loads(path.read_text())
+    assert [one["says"] for one in kept] == [["2"], ["3"], ["4"], ["again"]]
+    path.write_text(json.dumps(asked[1]))  # a single answer, as it once was written
+    add_record(tmp_path, "breakeven", asked[0], BREAKEVEN_KEY)
+    assert [one["says"] for one in json.loads(path.read_text())] == [["2"], ["1"]]
+    path.write_text("{")
+    add_record(tmp_path, "breakeven", asked[0], BREAKEVEN_KEY)
+    assert [one["says"] for one in json.loads(path.read_text())] == [["1"]]

@@ -338,6 +338,40 @@ def test_a_claim_end_to_end_resumes_and_is_written(tmp_path: Path) -> None:
     assert manifest["simulated_now"] == 0
 
 
+def test_claims_that_were_not_named_keep_their_verdicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import json
+
+    from hetsim.decisions import _claims_run as room
+
+    def told(claim: Any, **_: Any) -> dict[str, Any]:
+        test = {"kind": "observe"}
+        finding = {"verdict": "supported", "conditions": [], "test": test}
+        return {
+            "name": claim, "claim": claim, "verdict": "supported", "depends_on": "", "by": "",
+            "confidence": 1.0, "regimes": [], "grades": {}, "seeds": [1], "tests": [finding],
+            "response": {"metric": "m", "measure": "run"}, "model_version": room.MODEL_VERSION,
+        }  # fmt: skip
+
+    monkeypatch.setattr(room, "_loaded", lambda names: list(names))
+    monkeypatch.setattr(room, "run_claim", told)
+    first, second = claim_names()[:2]
+    out = tmp_path / "out"
+    run_claims([second, "own"], out=out)
+    path = out / "claims.json"
+    old = json.loads(path.read_text())
+    old["model_version"] = old["claims"][0].pop("model_version") - 1
+    path.write_text(json.dumps(old))
+    assert [one["name"] for one in run_claims([first], out=out)["claims"]] == [first]
+    kept = json.loads(path.read_text())
+    assert [one["name"] for one in kept["claims"]] == [first, second, "own"]
+    assert kept["claims"][1]["model_version"] == room.MODEL_VERSION - 1
+    page = (out / "claims.md").read_text()
+    assert f"Kept from an earlier run, of model version {room.MODEL_VERSION - 1}." in page
+    assert page.count("Kept from") == 1
+
+
 def test_rows_without_a_set_up_say_why(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("row_id,source\nXV00004,Helix\nXV99999,Nobody\n")

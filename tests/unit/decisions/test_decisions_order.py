@@ -16,6 +16,7 @@ from hetsim.decisions import (
     probability_table,
     regret_table,
 )
+from hetsim.decisions._counted import bound_in_words
 
 
 def test_probability_of_being_above() -> None:
@@ -77,3 +78,21 @@ def test_a_changed_parameter_changes_the_time_it_stands_for_and_nothing_else() -
     assert new.operator("gemm", "bf16").e_m == old.operator("gemm", "bf16").e_m
     assert new.operator("gemm", "fp8_e4m3") == old.operator("gemm", "fp8_e4m3")
     assert one.at(2.0) == pytest.approx(one.value / 2)
+
+
+@pytest.mark.parametrize(
+    ("bottleneck", "lost", "away", "kind"),
+    [
+        ("decode-bound: KV capacity of pool d", 0.3, 0.0, "lease"),
+        ("decode-bound: KV capacity of pool d", 0.005, 0.0, "capacity"),
+        ("transfer-bound: descriptors from pool p to pool d", 0.02, 0.0, "lease"),
+        ("prefill-bound: compute of pool p", 0.0, 0.5, "compute"),
+        ("no stage is under pressure (nearest to its limit: pool d, 9%)", 0.0, 0.5, "admission"),
+        ("no stage is under pressure (nearest to its limit: pool d, 9%)", 0.0, 0.0, "other"),
+    ],
+)
+def test_the_counters_of_a_run_say_what_its_bottleneck_does_not(
+    bottleneck: str, lost: float, away: float, kind: str
+) -> None:
+    counted = {"lease_expired_ratio": lost, "turned_away_ratio": away}
+    assert constraint_of(bound_in_words(bottleneck, counted)) == kind

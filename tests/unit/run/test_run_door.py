@@ -80,3 +80,35 @@ def test_what_is_slow_is_blamed_in_whole_runs() -> None:
         "transfer-bound: network from pool prefill to pool decode"
     )
     assert verdict("slo.tpot=5 ms").startswith("decode-bound: memory bandwidth of pool decode")
+
+
+def test_constants_of_the_scenario_are_stated_and_not_measured(queue: Any) -> None:
+    summary = hetsim.run(queue()).summary
+    assert summary["calibration_grade"] == "stated"
+    assert any("step times are stated" in line for line in summary["assumptions"])
+    mixed = hetsim.run(
+        "quickstart",
+        sets=[
+            "workload.requests=10",
+            "pools.decode.estimator="
+            "{kind: constant, prefill: 1 ms, decode_step: 9 ms, blocks: 9999}",
+        ],
+    ).summary
+    assert mixed["calibration_grade"] == "stated"
+
+
+def test_occupancy_ends_with_what_every_instance_still_holds(queue: Any) -> None:
+    whole = hetsim.run("quickstart", sets=["workload.requests=40"])
+    table, steps = whole.occupancy, whole.steps
+    devices = sorted(set(table["device_id"]))
+    assert len(table) == len(steps) + len(devices)
+    last = table.iloc[-len(devices) :]
+    assert sorted(last["device_id"]) == devices
+    assert (last["blocks_used"] == 0).all() and (last["blocks_total"] > 0).all()
+    assert (last["time_s"] >= whole.requests["last_token_s"].max()).all()
+    # The row before it of a device is the end of its last step, with its last requests in it.
+    before = table.iloc[: -len(devices)].groupby("device_id", observed=True).last()
+    assert (before["blocks_used"] > 0).any()
+    cut = hetsim.run(queue("horizon=20 s", "workload.rate=20 req/s"))
+    assert cut.occupancy["time_s"].iloc[-1] == 20.0
+    assert cut.occupancy["blocks_used"].iloc[-1] > 0
