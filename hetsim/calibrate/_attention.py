@@ -53,7 +53,10 @@ def _mla_select(frame: pd.DataFrame, nominal: Nominal) -> tuple[pd.DataFrame, di
 
 
 def _head_known(bound: Bound, frame: pd.DataFrame) -> bool:
-    """Whether the head size that a ``head_<size>`` parameter is about was measured."""
+    """Whether what a parameter is about was measured: a head size, lone and grouped heads."""
+    if bound.name == "lone_head":
+        alone = frame["heads"] <= frame["kv_heads"]
+        return bool(alone.any() and not alone.all())
     return not bound.name.startswith("head_") or bool(
         (frame["head_dim"] == int(bound.name[5:])).any()
     )
@@ -162,6 +165,7 @@ _HEADS = (
     Bound(name="head_64", start=1.2, low=0.5, high=4.0),
     Bound(name="head_256", start=1.0, low=0.25, high=4.0),
 )
+_LONE = Bound(name="lone_head", start=1.1, low=0.5, high=4.0)
 _ROWS = extra("q0", 5000.0, 1.0, 1e7)
 
 ATTENTION_MODELS: dict[str, Model] = {
@@ -185,7 +189,7 @@ ATTENTION_MODELS: dict[str, Model] = {
     ),
     "attention_decode": Model(
         plain=_DECODE,
-        shaped=(*_DECODE, *_PER_SEQUENCE, *_HEADS),
+        shaped=(*_DECODE, *_PER_SEQUENCE, *_HEADS, _LONE),
         select=_attention_select,
         sample=_decode_sample,
         seconds=_decode_seconds,

@@ -21,6 +21,7 @@ __all__ = [
     "gemm_s",
     "grouped_gemm_s",
     "head_factor",
+    "lone_factor",
     "p_norm",
 ]
 
@@ -153,6 +154,17 @@ def head_factor(parameters: Parameters, head_dim: Number) -> Number:
     return np.interp(np.log2(head_dim), (6.0, 7.0, 8.0), at)
 
 
+def lone_factor(parameters: Parameters, heads: Number, kv_heads: Number) -> Number:
+    """Return ``lone_head`` where there are as many KV heads as query heads, else one.
+
+    >>> [float(lone_factor({"lone_head": 1.5}, heads, 8.0)) for heads in (8.0, 16.0)]
+    [1.5, 1.0]
+    """
+    import numpy as np
+
+    return np.where(np.asarray(heads) <= kv_heads, parameters.get("lone_head", 1.0), 1.0)
+
+
 def attention_decode_s(
     parameters: Parameters,
     batch: Number,
@@ -169,7 +181,9 @@ def attention_decode_s(
 
     ``t0 + batch (kv_heads per_kv_head + heads per_head) + context_sum slope`` with
     ``slope = norm_p(f bytes_per_context / (bw e_m), flops_per_context / (peak e_c))``, where ``f``
-    is :func:`head_factor` of the head size.
+    is :func:`head_factor` of the head size, times ``lone_head`` where every KV head serves one
+    query head alone: no second query then waits beside the first for the same KV, and kernels for
+    grouped queries convert narrow KV once for all of them.
 
     ``flops_per_context`` and ``bytes_per_context`` are per token of context of one sequence:
     ``4 h d`` and ``2 g d`` elements for grouped queries, ``2 h (2 latent + rope)`` and
@@ -178,6 +192,8 @@ def attention_decode_s(
     memory = bytes_per_context / (bandwidth * parameters["e_m"])
     if "head_64" in parameters or "head_256" in parameters:
         memory = memory * head_factor(parameters, head_dim)
+    if "lone_head" in parameters:
+        memory = memory * lone_factor(parameters, heads, kv_heads)
     slope = p_norm(parameters["p"], flops_per_context / (peak * parameters["e_c"]), memory)
     fixed = parameters["t0_us"] * 1e-6
     fixed = fixed + batch * kv_heads * parameters.get("per_kv_head_ns", 0.0) * 1e-9

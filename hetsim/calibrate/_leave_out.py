@@ -116,7 +116,8 @@ def _misses(model: Model, parameters: Parameters, sample: Sample, gain: float) -
 
 def _cells(parameters: Parameters) -> dict[str, float]:
     """Return parameters under the names that the equations take them by."""
-    same = ("e_c", "e_m", "p", "s0_tokens", "m0", "n0", "k0", "q0", "head_64", "head_256")
+    same = ("e_c", "e_m", "p", "s0_tokens", "m0", "n0", "k0", "q0")
+    same += ("head_64", "head_256", "lone_head")
     made: dict[str, float] = {name: getattr(parameters, name) for name in same}
     made["t0_us"] = parameters.t0_s * 1e6
     made["walk_ps"], made["token_ps"] = parameters.walk_s * 1e12, parameters.token_s * 1e12
@@ -196,13 +197,21 @@ relative measured the kind, from the efficiencies of its family. Errors are |pre
 1| in percent, median / 90th percentile, and bias (median, negative: predicted too fast). *Own* is
 the median error of the device's own fit on the same shapes.
 
-| device | kind | format | shapes | predicted from | own | transferred | bias |
+"""
+
+_TABLE = """| device | kind | format | shapes | predicted from | own | transferred | bias |
 |---|---|---|---|---|---|---|---|
 """
 
+_NEAR = 2.0
+"""A relative whose fits miss less than this many times what a device's own fits do is a twin."""
 
-def leave_out_page(found: Sequence[LeftOut]) -> str:
-    """Return the errors as a page, and below them what they say per kind."""
+
+def leave_out_page(found: Sequence[LeftOut], made_by: str = "") -> str:
+    """Return the errors as a page: what they say in words, every one, and what they say per kind.
+
+    ``made_by`` is the command and the date.
+    """
     from math import expm1
 
     lines = []
@@ -221,4 +230,47 @@ def leave_out_page(found: Sequence[LeftOut]) -> str:
             + ", ".join(f"{k} {v:.2f}" for k, v in errors.items())
             + ".",
         ]
-    return _PAGE + "\n".join(lines) + "\n"
+    origin = f"Made by `{made_by}`.\n\n" if made_by else ""
+    words = "\n".join(findings(found))
+    return _PAGE + origin + (words + "\n\n" if words else "") + _TABLE + "\n".join(lines) + "\n"
+
+
+def findings(found: Sequence[LeftOut]) -> list[str]:
+    """Return in words what the loss depends on: how close the relative is, and exchanges apart.
+
+    A device is judged by its kernels: the middle over them of what a relative's fit misses, over
+    what its own misses.
+    """
+    from textwrap import wrap
+
+    kernels: dict[tuple[str, bool], list[LeftOut]] = {}
+    for item in found:
+        if item.kind not in COLLECTIVES:
+            kernels.setdefault((item.accelerator, item.grade == "transferred"), []).append(item)
+    groups: dict[str, list[tuple[str, float, float]]] = {"twin": [], "relative": [], "none": []}
+    for (device, transferred), items in kernels.items():
+        own, miss = _middle([x.own_median for x in items]), _middle([x.median for x in items])
+        near = "twin" if miss < _NEAR * own else "relative"
+        kind = near if transferred else "none"
+        groups[kind].append((device, own, miss))
+    texts = {
+        "twin": "A twin loses little",
+        "relative": "Another chip of the family loses more",
+        "none": "Without a relative, from the efficiencies of the family",
+    }
+    lines = ["What it says, by device (middle over its kernels: own fit, then predicted):", ""]
+    for kind, members in groups.items():
+        if members:
+            shown = ", ".join(f"{d} {100 * a:.0f} to {100 * b:.0f} %" for d, a, b in members)
+            lines += wrap(f"- {texts[kind]}: {shown}.", 98, subsequent_indent="  ")
+    moved = [x for x in found if x.kind in COLLECTIVES]
+    if moved:
+        own, miss = _middle([x.own_median for x in moved]), _middle([x.median for x in moved])
+        lines.append(f"- Collectives, over all devices: {100 * own:.0f} to {100 * miss:.0f} %.")
+    return lines if kernels else []
+
+
+def _middle(values: Sequence[float]) -> float:
+    ordered = sorted(values)
+    half = len(ordered) // 2
+    return ordered[half] if len(ordered) % 2 else 0.5 * (ordered[half - 1] + ordered[half])

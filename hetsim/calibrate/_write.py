@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hetsim.calibrate._device import CollectiveFit, DeviceFit, OperatorFit
 from hetsim.calibrate._fit import Fitted
+from hetsim.calibrate._standing import standing_text
 
 __all__ = [
     "calibration_text",
@@ -179,8 +180,8 @@ the nominal bandwidth `bw`, and every absent parameter zero (a head factor: one)
   tokens of all prompts; head_factor is head_64, 1, head_256 at head sizes 64, 128, 256, linear in
   the logarithm between, flat outside
 - attention_decode: `t0 + batch (kv_heads per_kv_head + heads per_head) + sum of contexts
-  N_p(head_factor bytes / (bw e_m), FLOP / (peak e_c))`, bytes and FLOP per token of context, the
-  peak that of bf16
+  N_p(head_factor lone_head bytes / (bw e_m), FLOP / (peak e_c))`, bytes and FLOP per token of
+  context, the peak that of bf16; lone_head counts where every KV head serves one query head
 - elementwise: `t0 + bytes / (bw e_m)`; collectives: the minimum over the pieces of
   `t0 + bytes / rate`
 
@@ -195,7 +196,7 @@ def page_text(old: str, fits: tuple[DeviceFit, ...], sources: Mapping[str, str])
     for fit in fits:
         sections[fit.accelerator] = _section(fit, sources.get(fit.accelerator, ""))
     body = "\n".join(sections[name] for name in sorted(sections))
-    return f"{_PAGE_HEAD}\n{body}"
+    return f"{_PAGE_HEAD}\n{standing_text(sections)}\n{body}"
 
 
 def _sections(text: str) -> dict[str, str]:

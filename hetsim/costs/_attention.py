@@ -44,6 +44,15 @@ def windows_of(attentions: list[Attention]) -> tuple[int | None, ...]:
     return (None, *found) if None in limits or not found else tuple(found)
 
 
+def _kv_factor(attention: Attention, decode: Parameters, tp: int) -> float:
+    """Return the time of a byte of KV in units of the usual: head size, lone query heads."""
+    if attention.kind != "gqa":
+        return 1.0
+    factor = head_factor(decode.head_64, decode.head_256, float(attention.head_dim))
+    alone = attention.heads / tp <= max(1.0, attention.kv_heads / tp)
+    return factor * decode.lone_head if alone else factor
+
+
 class AttentionOp:
     """Scores and values of ``count`` layers of one kind on one device, projections excluded.
 
@@ -112,7 +121,8 @@ class AttentionOp:
         self.kv_bytes = self._kind.kv_elements_per_token(tp) * roles.kv.bytes_per_element
         self._set_prompt(attention, prefill, roles.wide.bytes_per_element, peak, bandwidth)
         self._set_sequence(attention, decode, peak, bandwidth)
-        self._set_slopes(decode, peak, bandwidth, roles.kv.bytes_per_element, windows)
+        read_s = _kv_factor(attention, decode, tp) / (bandwidth * decode.e_m)
+        self._set_slopes(decode, peak, read_s, roles.kv.bytes_per_element, windows)
 
     def _set_prompt(
         self, attention: Attention, prefill: Parameters, wide: float, peak: float, bandwidth: float
@@ -156,7 +166,7 @@ class AttentionOp:
         self,
         decode: Parameters,
         peak: float,
-        bandwidth: float,
+        read_s: float,
         element: float,
         windows: tuple[int | None, ...],
     ) -> None:
@@ -178,7 +188,7 @@ class AttentionOp:
             if moved <= 0.0:
                 continue
             compute = flops / (peak * decode.e_c)
-            memory = moved / (bandwidth * decode.e_m)
+            memory = moved * read_s
             time_s = smooth_max(compute, memory, decode.p)
             bound = 0 if compute > memory else 1
             slopes.append(Slope(windows.index(window), time_s, flops, moved, bound))

@@ -61,7 +61,8 @@ class Parameters:
     time of one block per element of k. Experts: ``m0`` rows lost per expert, ``token_s`` per
     token and hidden element (sorting). Prompt attention: ``s0_tokens`` (speed halves at that
     length), ``q0`` query rows that fill the device, ``head_64`` and ``head_256`` the work per
-    FLOP at other head sizes than 128. Decode attention: seconds per head of a sequence.
+    FLOP at other head sizes than 128. Decode attention: seconds per head of a sequence, and
+    ``lone_head`` the work per byte where every KV head serves one query head.
     """
 
     t0_s: float
@@ -77,6 +78,7 @@ class Parameters:
     q0: float = 0.0
     head_64: float = 1.0
     head_256: float = 1.0
+    lone_head: float = 1.0
     per_kv_head_s: float = 0.0
     per_head_s: float = 0.0
     grade: Grade = "datasheet"
@@ -100,6 +102,8 @@ class Piece:
     grade: Grade = "datasheet"
     rse: float = 0.3
     source: str = ""
+    network_s_per_byte: float = 0.0
+    """Of the seconds per byte, those that the links between nodes take at their full rate."""
 
 
 @spec

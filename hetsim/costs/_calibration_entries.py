@@ -38,6 +38,7 @@ class ShapedEntry:
     q0: float = 0.0
     head_64: float = 1.0
     head_256: float = 1.0
+    lone_head: float = 1.0
     per_kv_head_ns: float = 0.0
     per_head_ns: float = 0.0
     rse: float
@@ -51,7 +52,7 @@ class ShapedEntry:
         _check_roofline(self.e_c, self.e_m, self.p)
         _check_errors(self.errors)
         sizes = [getattr(self, name) for name in ("t0_us", "rse", *SIZES, *SCALED)]
-        if min(sizes) < 0.0 or min(self.head_64, self.head_256) <= 0.0:
+        if min(sizes) < 0.0 or min(self.head_64, self.head_256, self.lone_head) <= 0.0:
             raise ValueError("no term may be negative, and head factors must be above 0")
 
 

@@ -23,7 +23,7 @@ from hetsim.costs._calibration_entries import (
 )
 from hetsim.errors import Problem, ScenarioError
 from hetsim.hardware import Accelerator
-from hetsim.spec import data_root
+from hetsim.spec import data_root, shelved
 
 __all__ = ["load_calibration", "read_calibration_file"]
 
@@ -108,6 +108,10 @@ def load_calibration(
     ScenarioError
         If a file is malformed.
     """
+    if root is None and own:
+        brought: Calibration | None = shelved("calibrations", accelerator.name)
+        if brought is not None:
+            return brought
     return _load(root or data_root("calibration"), accelerator.name, accelerator.family, own)
 
 
@@ -248,7 +252,7 @@ def _covariance(errors: Mapping[str, float]) -> tuple[tuple[float, ...], ...]:
 
 def _shaped(entry: ShapedEntry) -> dict[str, float]:
     """Return the terms of a shaped entry, in SI units."""
-    same = ("e_c", "e_m", "p", "head_64", "head_256", *SIZES)
+    same = ("e_c", "e_m", "p", "head_64", "head_256", "lone_head", *SIZES)
     made: dict[str, float] = {name: getattr(entry, name) for name in same}
     made["t0_s"] = entry.t0_us * 1e-6
     for name, (field, unit) in SCALED.items():

@@ -101,3 +101,13 @@ def test_the_fastest_piece_of_a_collective_counts() -> None:
     pieces = [(3.0, 50e9), (8.0, 200e9)]
     times = forms.collective_s(pieces, np.array([0.0, 1e9]))
     assert times.tolist() == pytest.approx([3e-6, 8e-6 + 1 / 200])
+
+
+def test_lone_heads_read_slower_and_groups_do_not() -> None:
+    def slope(heads: float, **more: float) -> float:
+        at = (8.0, 1000.0, heads, 8, 16.0, 4096.0, PEAK, BANDWIDTH)
+        return float(forms.attention_decode_s(ROOF | more, *at)) - 2e-6
+
+    # Memory rules: the factor is on the bytes.
+    assert slope(8, lone_head=1.5) == pytest.approx(1.5 * slope(8), rel=1e-3)
+    assert slope(32, lone_head=1.5) == pytest.approx(slope(32))

@@ -77,3 +77,21 @@ def test_the_page_says_what_came_from_where() -> None:
     text = leave_out_page([ITEM, replace(ITEM, grade="datasheet", lender="family default")])
     assert "| a | gemm | bf16 | 9 | b | 5 | 10 / 30 | -10 |" in text
     assert "family default (datasheet)" in text and "gemm 0.15" in text
+
+
+def test_the_page_says_in_words_what_its_numbers_say() -> None:
+    found = [
+        ITEM,
+        replace(ITEM, kind="attention_decode", own_median=0.07, median=0.12),
+        replace(ITEM, accelerator="far", median=0.4),
+        replace(ITEM, accelerator="lone", grade="datasheet", median=0.6),
+        replace(ITEM, kind="all_reduce", format="8", own_median=0.02, median=0.2),
+    ]
+    text = leave_out_page(found, "hetsim calibrate leave-out")
+    assert "Made by `hetsim calibrate leave-out`." in text
+    # 5 and 7 % of its own fits, 10 and 12 % of the relative's.
+    assert "A twin loses little: a 6 to 11 %." in text
+    assert "Another chip of the family loses more: far 5 to 40 %." in text
+    assert "efficiencies of the family: lone 5 to 60 %." in text
+    assert "Collectives, over all devices: 2 to 20 %." in text
+    assert "What it says" not in leave_out_page([])

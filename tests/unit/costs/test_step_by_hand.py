@@ -292,3 +292,28 @@ def test_overheads_default_to_none_at_all():
         kernel_scale_prefill=1.0,
         floor_scale=1.0,
     )
+
+
+@pytest.mark.parametrize(
+    ("heads", "kv_heads", "head_dim", "tp", "factor"),
+    [
+        (4, 2, 128, 1, 1.0),
+        (4, 4, 128, 1, 1.5),
+        # Two query heads share a KV head, which two ranks hold twice: still a group of ...
+        (4, 1, 128, 2, 1.0),
+        # ... but four ranks have one query head each.
+        (4, 1, 128, 4, 1.5),
+        (4, 2, 64, 1, 1.2),
+        (4, 4, 256, 1, 0.9 * 1.5),
+    ],
+)
+def test_a_byte_of_kv_takes_what_its_heads_make_of_it(
+    kit, heads: int, kv_heads: int, head_dim: int, tp: int, factor: float
+) -> None:
+    shape = {"kind": "gqa", "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim}
+    model = kit.tiny(Attention(**shape))
+    usual, other = (
+        kit.build(model, layout=Layout(tp=tp), calibration=kit.ideal(**more)).decode(1).slopes_s[0]
+        for more in ({}, {"lone_head": 1.5, "head_64": 1.2, "head_256": 0.9})
+    )
+    assert other == pytest.approx(factor * usual, rel=1e-6)
