@@ -12,6 +12,7 @@ from hetsim.stages._kinds import TRANSFER_KINDS
 from hetsim.stages._plan import BoundaryPlan, PoolPlan, SimulationPlan
 from hetsim.stages._residency_plan import ResidencyPlan, TierPlan, TransitPlan, copy_cost
 from hetsim.stages._simulate import simulate
+from hetsim.stages._step_bound import beats_may_be_late, longest_step_s
 from hetsim.stages._world import REASONS, USUAL_REASONS, World
 
 __all__ = [
@@ -25,9 +26,11 @@ __all__ = [
     "TierPlan",
     "TransitPlan",
     "World",
+    "beats_may_be_late",
     "build_plan",
     "copy_cost",
     "default_engine",
+    "longest_step_s",
     "placement_of",
     "pool_order",
     "representations",

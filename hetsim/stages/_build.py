@@ -21,7 +21,8 @@ from hetsim.scenario import (
 from hetsim.stages._build_boundary import build_boundary
 from hetsim.stages._build_pool import build_pool
 from hetsim.stages._build_residency import REMOTE, build_residency, network_spec, with_drives
-from hetsim.stages._plan import PoolPlan, SimulationPlan
+from hetsim.stages._plan import BoundaryPlan, PoolPlan, SimulationPlan
+from hetsim.stages._step_bound import beats_may_be_late
 from hetsim.topology import Device, Placement, Tenant, inside_nodes, place
 from hetsim.workload import Workload, build_workload
 
@@ -144,7 +145,7 @@ def build_plan(
         for name in names
     )
     network = _network(scenario, pools, base_dir)
-    boundary = None
+    boundary, stated = None, scenario.boundary
     if len(pools) == 2:
         if scenario.boundary is None:
             raise ScenarioError(
@@ -168,8 +169,10 @@ def build_plan(
         seed=scenario.seed,
         recovery=scenario.recovery,
         placement=scenario.placement,
-        deadlock=scenario.boundary.deadlock if scenario.boundary is not None else None,
-        step_timers=_step_timers(scenario),
+        deadlock=stated.deadlock if stated is not None else None,
+        step_timers=_step_timers(scenario, boundary, pools[-1], model.max_context),
+        by_room=stated is not None and stated.message_ids == "room",
+        hold_above=stated.hold_above if stated is not None else None,
         network_spec=scenario.network,
         stepwise=stepwise,
         check_laws=check_laws,
@@ -181,12 +184,16 @@ def _runtime(name: str, base_dir: str | Path, presets: Mapping[str, Runtime]) ->
     return presets.get(found.name, found)
 
 
-def _step_timers(scenario: Scenario) -> bool:
-    """Return whether timers ride on step loops: as stated, else where something breaks."""
+def _step_timers(
+    scenario: Scenario, built: BoundaryPlan | None, target: PoolPlan, max_context: int
+) -> bool:
+    """Return whether timers ride on step loops: as stated, else where one could come too late."""
     boundary = scenario.boundary
-    if boundary is None:
+    if boundary is None or built is None:
         return False
-    return bool(scenario.faults) if boundary.step_timers is None else boundary.step_timers
+    if boundary.step_timers is not None:
+        return boundary.step_timers
+    return bool(scenario.faults) or beats_may_be_late(built, target, max_context)
 
 
 def _calibration(
@@ -198,7 +205,8 @@ def _calibration(
 
 
 def _network(scenario: Scenario, pools: tuple[PoolPlan, ...], base_dir: str | Path) -> Any:
-    if len(pools) == 1 and scenario.residency is None:
+    alone = len(pools) == 1 and scenario.residency is None
+    if alone and getattr(pools[0].model, "network", None) is None:
         return None
     if len(pools) == 1 and scenario.network is None:
         return inside_nodes(placement_of(scenario, base_dir))

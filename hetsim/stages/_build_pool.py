@@ -211,7 +211,7 @@ def build_pool(
         peak_flop_per_s=getattr(steps, "peak_flop_per_s", float("nan"))
         / (cut.tp * cut.pp * cut.dp),
         memory_bytes_per_s=accelerator.memory_bytes_per_s or float("nan"),
-        grade=getattr(steps, "grade", "measured"),
+        grade=getattr(steps, "grade", "stated"),
         converters=_converters(calibration),
     )
 

@@ -33,6 +33,7 @@ from hetsim.stages._control import Control
 from hetsim.stages._damage import Damage
 from hetsim.stages._plan import BoundaryPlan
 from hetsim.stages._pool import PoolStage
+from hetsim.stages._preempted import watch_preemptions
 from hetsim.stages._transit import Transit
 from hetsim.stages._wire import Wire
 from hetsim.stages._world import FAILED, World
@@ -88,6 +89,7 @@ class Handoff(Control):
         self.transit = Transit(self, plan.transit) if plan.transit is not None else None
         if self.transit is not None:
             self.transit.take_over(self._ops)
+            world.transit = self.transit
             self.audit.elsewhere = self.transit.held_pages
         self.reason = ""
         """Why requests fail just now, where a fault knows better than the machine."""
@@ -97,6 +99,7 @@ class Handoff(Control):
         source.on_started = self._chunk_started
         target.on_credit = self._credit
         target.on_decoded = self._decoded
+        watch_preemptions(self, target)
         if plan.granularity != "request":
             for instance in source.instances:
                 instance.watch_chunks = True
@@ -272,8 +275,12 @@ class Handoff(Control):
         if plan.first_token_from == "decode_on_arrival":
             seq.first_s = now
             seq.out = 1
+        elif plan.first_token_from == "decode_on_join":
+            seq.out = 1  # it is out when its first step is
         instance: Instance = seq.dest
         if seq.out >= self.world.osl[seq.rid]:
+            if seq.first_s != seq.first_s:
+                seq.first_s = now
             seq.last_s = now
             seq.decode_instance = instance.index
             self.feed(seq, DECODED)

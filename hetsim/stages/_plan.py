@@ -64,7 +64,7 @@ class BoundaryPlan:
     """:class:`hetsim.representation.Verdict` of every cache group."""
     transfer: Any
     """Planner: tokens to bytes, descriptors, seconds (:mod:`hetsim.transfer`)."""
-    first_token_from: Literal["prefill", "decode", "decode_on_arrival"]
+    first_token_from: Literal["prefill", "decode", "decode_on_arrival", "decode_on_join"]
     granularity: Literal["request", "chunk", "layer"]
     chunk_tokens: int
     """Tokens of one piece at granularity chunk or layer."""
@@ -93,6 +93,10 @@ class SimulationPlan:
     recovery: Any = None
     placement: Any = None
     deadlock: Literal["report", "break"] | None = None
+    by_room: bool = False
+    """Messages name a request by its client's id alone."""
+    hold_above: float | None = None
+    """Part of the decode pool's blocks that the router lets prompts speak for."""
     step_timers: bool = False
     """Timers that ride on a step loop wait for its next step."""
     network_spec: Any = None
@@ -103,7 +107,13 @@ class SimulationPlan:
     def guarded(self) -> bool:
         """Whether anything is stated that the plain hand-off does not know."""
         return bool(
-            self.faults or self.recovery or self.placement or self.deadlock or self.step_timers
+            self.faults
+            or self.recovery
+            or self.placement
+            or self.deadlock
+            or self.step_timers
+            or self.by_room
+            or self.hold_above is not None
         )
 
     residency: ResidencyPlan | None = None

@@ -8,8 +8,9 @@ from heapq import heappush
 from typing import TYPE_CHECKING
 
 from hetsim.engine import LATE, Alarm, Wake
-from hetsim.serving import FINISHED, PREEMPTED, PREFILLED, Instance, Lockstep, Outcome, Rank, Seq
+from hetsim.serving import FINISHED, PREEMPTED, PREFILLED, Instance, Outcome, Rank, Seq
 from hetsim.spec import lookup
+from hetsim.stages._crossing import instance_kind
 from hetsim.stages._plan import PoolPlan
 from hetsim.stages._world import FINISHED as DONE
 from hetsim.stages._world import REJECTED, TIMED_OUT, World
@@ -36,7 +37,7 @@ class PoolStage:
         self.tiers: Tiers | None = None
         batcher = lookup("batcher", plan.batcher)()
         recorder = world.recorder
-        kind = Lockstep if plan.ranks > 1 else Instance
+        kind = instance_kind(plan, world.crossings)
         self.instances = [
             kind(
                 index,
@@ -56,6 +57,7 @@ class PoolStage:
         self.alive = list(self.instances)
         for instance in self.instances:
             instance.bell = Wake(self._wake, instance)
+        self._crosses = world.crossings is not None and world.crossings.join(self)
         self.shared: deque[Seq] | None = deque() if plan.router == "shared_queue" else None
         self.router = None if self.shared is not None else lookup("router", plan.router)()
         #: Requests that wait for blocks on each instance, in order of asking.
@@ -154,10 +156,13 @@ class PoolStage:
         if at_s == instance.wake_s:
             return
         instance.wake_s = at_s
+        engine = self.engine
+        if self._crosses and instance.wake >= 0:
+            # A step that was slow for its links may end later than everything that replaced it.
+            engine.drop(instance.wake)
         if at_s == INFINITY:
             instance.wake = -1
             return
-        engine = self.engine
         wake = instance.wake = next(engine.order)
         if at_s == engine._now:
             engine.soon.append((at_s, LATE, wake, instance.bell))

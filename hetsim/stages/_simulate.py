@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from hetsim.metrics import Recorder, RunInfo
+from hetsim.stages._cadence import Cadence
 from hetsim.stages._deadlock import deadlock_at_end
 from hetsim.stages._faults import arm_faults, make_handoff
 from hetsim.stages._plan import SimulationPlan
@@ -48,6 +49,9 @@ def simulate(
     arm_faults(world, pools, handoff)
     if world.faults is not None:
         source.submit = world.faults.enter
+    if handoff is not None and pools[-1].plan.runtime.handoff_steps:
+        steps = pools[-1].plan.runtime.handoff_steps
+        source.submit = Cadence(world.engine, pools[-1], steps, source.submit).submit
     if plan.check_laws:
         world.engine.after_event(lambda: _check(world, [*pools, *stores]))
     source.start()
@@ -67,7 +71,20 @@ def simulate(
     _check(world, [*pools, *stores])
     world.tiers, world.transit = tiers, transit
     recorder.flush(info)
+    recorder.occupied_at_end(_occupied(pools, world.end_s), info)
     return world
+
+
+def _occupied(pools: list[PoolStage], now: float) -> list[tuple[int, int, float, int, int]]:
+    """Return the blocks that every instance holds now, as rows of ``occupancy``."""
+    rows = []
+    for number, pool in enumerate(pools):
+        for instance in pool.instances:
+            blocks = [rank.pool for rank in instance.ranks]
+            total = sum(one.total for one in blocks)
+            free = sum(one.available for one in blocks)
+            rows.append((number, instance.index, now, total - free, total))
+    return rows
 
 
 class _Worlds:

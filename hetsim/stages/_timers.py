@@ -43,6 +43,19 @@ class Timers:
         if self._alarm.at_s == inf:
             self._alarm.set(deadline_s)
 
+    def arm(self, seq: Seq, delay_s: float) -> None:
+        """Arm it for ``seq``, to fire ``delay_s`` from now; as :meth:`add`, inlined."""
+        due, timers, name = self._due, seq.timers, self._name
+        deadline_s = self._engine._now + delay_s
+        if name in timers:
+            timers[name][1] = None
+        while due and due[0][1] is None:
+            due.popleft()
+        entry = timers[name] = [deadline_s, seq]
+        due.append(entry)
+        if self._alarm.at_s == inf:
+            self._alarm.set(deadline_s)
+
     def _ring(self) -> None:
         due, name, now = self._due, self._name, self._engine._now
         while due:

@@ -118,11 +118,15 @@ class Wire:
         seq, order, planned = flow.tag
         now, started_s = self.engine._now, flow.started_s
         end_s = seq.prefill_end_s
-        exposed_s = now - max(started_s, end_s) if end_s == end_s else 0.0
+        exposed_s = 0.0
+        if end_s == end_s:
+            exposed_s = now - (end_s if end_s > started_s else started_s)
+            if exposed_s < 0.0:
+                exposed_s = 0.0
         self._rows(
             pack_transfer(
                 seq.rid, seq.prefill_instance, seq.dest.index, planned.bytes, planned.descriptors,
-                started_s, started_s, now - started_s, planned.pieces, max(0.0, exposed_s), 0, 0,
+                started_s, started_s, now - started_s, planned.pieces, exposed_s, 0, 0,
             )
         )  # fmt: skip
         self.on_landed(seq, order)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from hetsim.engine import Engine, Fabric
+from hetsim.engine import Engine, Fabric, SharedFabric
 from hetsim.errors import InvariantViolated
 from hetsim.metrics import STATUSES, Recorder, RunInfo, pack_request
 from hetsim.serving import NAN, Seq
+from hetsim.stages._crossing import Crossings, crosses
 from hetsim.stages._plan import SimulationPlan
 
 __all__ = ["REASONS", "USUAL_REASONS", "World"]
@@ -16,6 +17,7 @@ __all__ = ["REASONS", "USUAL_REASONS", "World"]
 REASONS = (
     "", "longer_than_context", "larger_than_pool", "queue_full", "queue_timeout", "prefill_crash",
     "decode_crash", "transfer_failed", "horizon", "client", "other", "router_crash", "deadlock",
+    "refused",
 )  # fmt: skip
 """Why a request did not finish, by code."""
 
@@ -33,7 +35,14 @@ class World:
         self.engine = Engine()
         self.recorder = recorder
         self.info = info
-        self.fabric = Fabric(self.engine, plan.network) if plan.network is not None else None
+        self.fabric: Fabric | None = None
+        self.crossings: Crossings | None = None
+        """Collectives that leave their node; None where all stay inside."""
+        if crosses(plan):
+            self.fabric = shared = SharedFabric(self.engine, plan.network)
+            self.crossings = Crossings(shared)
+        elif plan.network is not None:
+            self.fabric = Fabric(self.engine, plan.network)
         self.arrived = 0
         self.ended = [0] * len(STATUSES)
         self.inside: dict[int, Seq] = {}

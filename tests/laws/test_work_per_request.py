@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 SCENARIO = "scale_16p16d"
 FEW, MANY = 1000, 2500
-CALLS, ENTRIES, LONGER = 175.0, 9.0, 1.2
+CALLS, ENTRIES, LONGER = 155.0, 9.0, 1.2
 # Ten times longer outputs at a twentieth of the rate: neither run is short of blocks.
 LONG = ("workload.output.mean=2000", "workload.rate=32 req/s")
 
