@@ -181,5 +181,5 @@ def _figures(mine: dict[str, Any], info: PoolInfo, span_s: float) -> dict[str, A
         "steps": int(mine["steps"].sum()),
         "prefill_tok_s": float(mine["prefill_tokens"].sum()) / span_s,
         "decode_tok_s": float(mine["decode_tokens"].sum()) / span_s,
-        "bound_by": {word: share(bound == word) for word in sorted({str(w) for w in bound})},
+        "bound_by": {word: share(bound == word) for word in sorted(set(bound.tolist()))},
     }
