@@ -72,20 +72,24 @@ class Instance(Entrance):
         pool = rank.pool
         work = work_of(point, rank, steps)
         self._end_segment(segment, now, rank.running, point[6], work, pool.available, pool.total)
-        rank.advance(steps)
-        if rank.next_finish <= rank.steps:
+        if rank.plain:
+            rank.steps = done = rank.steps + steps
+            rank.sums[0] += rank.grow[0] * steps
+        else:
+            rank.advance(steps)
+            done = rank.steps
+        if rank.next_finish <= done:
             self._end_finished(rank, now)
 
     def _end_finished(self, rank: Rank, now: float) -> None:
         """Let the blocks of the finished go at once, so that the next step can use them."""
-        osl = self.osl
-        for seq in rank.finished():
-            rank.leave(seq)
+        osl, outcomes = self.osl, self.outcomes
+        ended = rank.retire()
+        self.load -= len(ended)
+        for seq in ended:
             seq.out = osl[seq.rid]
             seq.last_s = now
-            rank.free(seq)
-            self.load -= 1
-            self.outcomes.append((FINISHED, seq, now, 0))
+            outcomes.append((FINISHED, seq, now, 0))
 
     def _finish(self, seq: Seq, now: float) -> None:
         seq.last_s = now
@@ -123,10 +127,17 @@ class Instance(Entrance):
         if rank.ready:
             self._admit_ready(rank)
         need = rank.next_need()
+        if need > rank.pool.available:
+            need = self._make_room(rank)
+        rank.hold = need
+
+    def _make_room(self, rank: Rank) -> int:
+        """Preempt until the next step has its blocks; return how many it takes."""
+        need = rank.next_need()
         while need > rank.pool.available:
             self._preempt(rank, rank.victim())
             need = rank.next_need()
-        rank.hold = need
+        return need
 
     def _admit_ready(self, rank: Rank) -> None:
         """Let sequences whose KV is here join the batch while there are slots."""
@@ -185,7 +196,7 @@ class Instance(Entrance):
         if rank.plain:
             rate = slopes[0]
             first += rate * sums[0]
-            slope += rate * grow[0]
+            slope = rate * grow[0]
         else:
             for i, rate in enumerate(slopes):
                 first += rate * sums[i]
@@ -223,8 +234,9 @@ class Instance(Entrance):
         batch = self._decoding() if self._decode else 0
         if batch and self._fresh:
             self._note_second(now, NAN)
-        free = total = 0
-        for rank in self.ranks:
+        pool = self.rank.pool
+        free, total = pool.available, pool.total
+        for rank in self.ranks[1:]:
             free += rank.pool.available
             total += rank.pool.total
         self._mixed_row(now, prefill, batch, cost, free, total)
@@ -234,9 +246,10 @@ class Instance(Entrance):
             if seq.gone:
                 continue
             seq.done += tokens
-            seq.rank.queued -= tokens
+            rank = seq.rank
+            rank.queued -= tokens
             if seq.done >= seq.prompt:
-                seq.rank.partial.remove(seq)
+                rank.partial.remove(seq)
                 self._prefilled(seq, now)
 
     def _decoding(self) -> int:

@@ -129,9 +129,11 @@ class Rank:
         """Return (available blocks that admitting ``seq`` uses up, tokens its cache hits save)."""
         rules = self.rules
         blocks = self._whole(seq)
+        if not seq.keys and not seq.blocks:
+            return blocks, 0
         if seq.blocks:
             return max(0, blocks - seq.blocks), seq.done
-        if not rules.unit_blocks or not seq.keys:
+        if not rules.unit_blocks:
             return blocks, 0
         hits = self.usable_hits(seq)
         idle = self.pool.idle_hits(seq.keys[:hits])
@@ -139,10 +141,10 @@ class Rank:
 
     def _whole(self, seq: Seq) -> int:
         """Return the blocks of ``seq`` at admission, cached ones included."""
-        tokens, rules = seq.prompt, self.rules
+        tokens = seq.prompt
         if self.reserves and seq.declared > seq.out:
             tokens += seq.declared - seq.out
-        return -(-tokens // self.block_tokens) + rules.fixed_blocks
+        return -(-tokens // self.block_tokens) + self.rules.fixed_blocks
 
     def usable_hits(self, seq: Seq) -> int:
         """Return cached leading units, leaving at least one token to compute."""
@@ -155,7 +157,7 @@ class Rank:
         """Give ``seq`` its blocks: cached units are read, the rest is private."""
         rules, pool = self.rules, self.pool
         blocks = self._whole(seq)
-        hits = self.usable_hits(seq) if rules.unit_blocks and seq.keys else 0
+        hits = self.usable_hits(seq) if seq.keys and rules.unit_blocks else 0
         if hits:
             pool.acquire(seq.keys[:hits])
             seq.read = hits
@@ -315,14 +317,25 @@ class Rank:
             if seq.join_id == join_id:
                 self.grow[index] -= 1
 
-    def finished(self) -> list[Seq]:
-        """Return the sequences that have done their last step, in the order of joining."""
-        heap, steps = self._finish, self.steps
+    def retire(self) -> list[Seq]:
+        """Let those go that have done their last step, their blocks too; in order of joining.
+
+        :meth:`leave` and :meth:`free` in one: every request comes this way.
+        """
+        heap, steps, pool = self._finish, self.steps, self.pool
         ended = []
         while heap and (heap[0][0] <= steps or heap[0][2].join_id != heap[0][1]):
             _, join_id, seq = heappop(heap)
-            if seq.join_id == join_id:
-                ended.append(seq)
+            if seq.join_id != join_id:
+                continue
+            self.leave(seq)
+            if seq.read or seq.published:
+                self.free(seq)
+            else:
+                pool.give_back(seq.blocks)
+                seq.blocks = 0
+                seq.rank = None
+            ended.append(seq)
         self.next_finish = heap[0][0] if heap else NEVER
         return ended
 
