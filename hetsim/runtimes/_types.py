@@ -81,9 +81,10 @@ class Runtime:
     timers: Timers
     on_error: OnError
     on_preempt: OnPreempt
-    first_token_from: Literal["prefill", "decode", "decode_on_arrival"]
+    first_token_from: Literal["prefill", "decode", "decode_on_arrival", "decode_on_join"]
     """``decode``: D computes the last prompt token again and with it the first output token;
-    ``decode_on_arrival``: P computed the token, D streams it once the KV has landed."""
+    ``decode_on_arrival``: P computed the token, D streams it once the KV has landed;
+    ``decode_on_join``: P computed it, D streams it after the first step that has a slot for it."""
 
     max_batched_tokens: int
     """Tokens of one step, prompt and decode together."""
@@ -115,6 +116,9 @@ class Runtime:
     ``request_overhead_s``; 0 where the engine does not disaggregate."""
     admission_steps: float
     """Steps waited before the first token: admission and streaming cadence."""
+    handoff_steps: float = 0.0
+    """Decode steps of D that pass before a disaggregated request is begun: it goes through D's
+    loop, which looks for requests once in so many steps."""
     kernel_scale_decode: float
     kernel_scale_prefill: float
     floor_scale: float
@@ -257,6 +261,7 @@ _NOT_NEGATIVE = (
     "host_per_sequence_s",
     "request_overhead_s",
     "handoff_overhead_s",
+    "handoff_steps",
     "admission_steps",
     "reserve_tokens_per_request",
     "floor_scale",

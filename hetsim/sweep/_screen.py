@@ -86,11 +86,12 @@ def _one_seed(
     d = tables.decode_rows(rows, seed)
     w = tables.demand_rows(rows, seed)
     link = tables.link_s(rows, seed)
-    start = w["start_s"] + p["least_s"]
-    late = (w["late_s"] + p["late_s"] + d["late_s"]).max(axis=1)
+    wait = tables.wait_s(rows)
+    start = w["start_s"] + wait + p["least_s"]
+    late = wait + (w["late_s"] + p["late_s"] + d["late_s"]).max(axis=1)
     end = np.maximum.reduce(
         [
-            p["end_s"] + d["least_s"],
+            p["end_s"] + wait + d["least_s"],
             start + d["busy_s"],
             start + link,
             late,
@@ -106,6 +107,7 @@ def _one_seed(
     goodput = np.where(good > 0, goodput, 0.0)
     known = p["known"] & d["known"] & w["known"]
     ttft = np.where(all_end[:, None], p["ttft_s"], p["least_s"][:, None])
+    ttft += wait[:, None]
     return (
         np.where(known, goodput, np.inf),
         np.where(known, end, 0.0),

@@ -76,6 +76,8 @@ class Side(NamedTuple):
     always_ends: bool
     """No request is turned away or given up by this pool."""
     overhead_s: float
+    wait_s: float
+    """Shortest wait for the steps of a decode pool before anything begins."""
     nic_bytes_per_s: float
     """Of all nodes together, one direction; infinite where KV does not pass NICs."""
     kv_bytes: tuple[tuple[int | None, float], ...]
@@ -121,6 +123,7 @@ class SideMaker:
             max_w=power.max_w,
             always_ends=pool.queue_limit is None and pool.queue_timeout is None,
             overhead_s=found.plan.request_overhead_s if isinstance(found, Engine) else 0.0,
+            wait_s=_least_wait_s(found) if isinstance(found, Engine) else 0.0,
             nic_bytes_per_s=_nic_bytes_per_s(scenario, name, accelerator),
             kv_bytes=_kv_bytes(scenario, name, self.base_dir),
             kv_format=pool.precision.kv,
@@ -160,6 +163,14 @@ class SideMaker:
         if role != "both":
             one = replace(one, role=role, request_overhead_s=one.runtime.handoff_overhead_s)
         return Engine(one, plan.max_context)
+
+
+def _least_wait_s(engine: Engine) -> float:
+    """Return the wait for the steps of a decode pool if each were that of one empty sequence."""
+    plan = engine.plan
+    if plan.role != "decode":
+        return 0.0
+    return float(plan.runtime.handoff_steps * plan.model.decode(1)[0])
 
 
 def _alone(scenario: Scenario, name: str) -> Scenario:

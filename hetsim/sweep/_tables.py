@@ -159,6 +159,7 @@ class Tables:
             "idle_w": _column([side.idle_w for side in self.sides]),
             "max_w": _column([side.max_w for side in self.sides]),
             "devices": _column([float(side.devices) for side in self.sides]),
+            "wait_s": _column([side.wait_s for side in self.sides]),
             "nic": _column([side.nic_bytes_per_s for side in self.sides]),
             "ends": np.array([side.always_ends for side in self.sides]),
         }
@@ -238,6 +239,13 @@ class Tables:
         crosses = self._apart(rows) & self._links[self._handoff[rows]]
         seconds: Vector = np.where(crosses, np.minimum(given, taken) / rate, 0.0)
         return seconds
+
+    def wait_s(self, rows: Any) -> Vector:
+        """Return the shortest wait for the decode pool's steps, where that is another pool."""
+        wait: Vector = np.where(
+            self._apart(rows), self._side_columns["wait_s"][self.last[rows]], 0.0
+        )
+        return wait
 
     def mix_s(self, rows: Any, seed: int) -> Vector:
         """Return the seconds that a co-located pool needs for prompts and answers together."""
@@ -328,6 +336,7 @@ _UNKNOWN = Side(
     max_w=None,
     always_ends=False,
     overhead_s=0.0,
+    wait_s=0.0,
     nic_bytes_per_s=float("inf"),
     kv_bytes=(),
     kv_format="",

@@ -86,6 +86,7 @@ SPACES: dict[str, list[dict[str, Any]]] = {
     "moe_wide_ep": [
         axis("dp", "pools.prefill.parallel", {"dp": 32, "ep": 32}, {"tp": 8, "dp": 4, "ep": 32}),
         axis("d", "pools.decode.parallel", {"dp": 64, "ep": 64}, {"dp": 128, "ep": 128}),
+        axis("nic", "network.nic", "400 Gbit/s", "50 Gbit/s"),
         sizes((60, "20 req/s"), (60, "900 req/s")),
         objectives(("3 s", "100 ms"), ("100 s", "1 s")),
     ],

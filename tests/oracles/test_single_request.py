@@ -57,7 +57,12 @@ def test_prefill_decode_with_the_first_token_from_decode():
     transfer = planned.bytes / rate + beside
     # D computes the last prompt token again: its first step reads ISL tokens of context.
     decode = [seconds(second.model, (), 1, ISL + i) for i in range(OSL)]
-    ttft = first.request_overhead_s + prefill + boundary.control_s + transfer + decode[0]
+    # Nobody decodes when it arrives: it waits some steps as long as its own.
+    cadence = second.runtime.handoff_steps * seconds(second.model, (), 1, ISL)
+    overhead = first.request_overhead_s + cadence
+    ttft = overhead + prefill + boundary.control_s + transfer + decode[0]
+    assert row.overhead_s == pytest.approx(overhead, rel=1e-9)
+    assert row.queue_s == pytest.approx(0.0, abs=1e-12)
     assert row.ttft_s == pytest.approx(ttft, rel=1e-9)
     assert row.tpot_s == pytest.approx(sum(decode[1:]) / (OSL - 1), rel=1e-9)
     parts = ["overhead_s", "credit_s", "queue_s", "prefill_s", "hold_s"]

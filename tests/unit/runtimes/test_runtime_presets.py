@@ -40,6 +40,7 @@ NUMBERS = [
     "request_overhead_s",
     "request_overhead_moe_ratio",
     "handoff_overhead_s",
+    "handoff_steps",
     "admission_steps",
     "kernel_scale_decode",
     "kernel_scale_prefill",
@@ -117,12 +118,13 @@ def test_engine_constants_are_in_the_range_of_real_engines(name: str) -> None:
     assert 0.7 <= runtime.kernel_scale_prefill <= 1.3
     assert 1 <= runtime.admission_steps <= 30
     assert (runtime.handoff_overhead_s > 0) == (runtime.use == "disaggregated")
+    assert (runtime.handoff_steps > 0) == (runtime.use == "disaggregated")
 
 
 def test_first_token_comes_from_where_the_engine_samples_it() -> None:
     assert get_runtime("vllm_nixl_pull").first_token_from == "decode"
-    assert get_runtime("sglang_early").first_token_from == "decode_on_arrival"
-    assert get_runtime("trtllm_cpp").first_token_from == "decode_on_arrival"
+    assert get_runtime("sglang_early").first_token_from == "decode_on_join"
+    assert get_runtime("trtllm_cpp").first_token_from == "decode_on_join"
 
 
 @pytest.mark.parametrize(
