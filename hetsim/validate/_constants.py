@@ -54,6 +54,7 @@ CONSTANTS: Mapping[str, Constant] = {
     "handoff_overhead_s": Constant(
         neutral=0.1, sd_log=0.7, low=5e-3, high=1.0, step=0.25, shared=True
     ),
+    "handoff_steps": Constant(neutral=5.0, sd_log=0.7, low=0.3, high=60.0, step=0.25, shared=True),
     "request_overhead_moe_ratio": Constant(
         neutral=1.5, sd_log=0.4, low=0.7, high=4.0, step=0.25, shared=True
     ),
@@ -62,10 +63,11 @@ CONSTANTS: Mapping[str, Constant] = {
     "floor_scale_moe": Constant(neutral=0.7, sd_log=0.3, low=0.2, high=1.2, step=0.2, shared=True),
 }
 """The neutral values: kernels as tabulated, one millisecond of host time a step, two steps until a
-token is out, seven tenths of a floor in a captured graph; times of the host are uncertain by a
-factor of two, kernels by 15 %."""
+token is out (five where it is handed over), seven tenths of a floor in a captured graph; times of
+the host are uncertain by a factor of two, kernels by 15 %."""
 
 _OLD = "trtllm_2024"
+_HANDED = ("handoff_overhead_s", "handoff_steps")
 
 
 def engine_of(preset: str) -> str:
@@ -91,8 +93,8 @@ def stated(engines: tuple[str, ...] = ("sglang", "trtllm", _OLD, "vllm")) -> dic
         preset = get_runtime(engine)
         for field in CONSTANTS:
             value = float(getattr(preset, field))
-            if field == "handoff_overhead_s":
-                value = float(get_runtime("trtllm_cpp").handoff_overhead_s)
+            if field in _HANDED:
+                value = float(getattr(get_runtime("trtllm_cpp"), field))
             if value > 0:
                 found.setdefault(_key(engine, field), value)
     return found
@@ -125,13 +127,10 @@ def keys_of(engine: str, load: str, *, moe: bool, apart: bool) -> dict[str, str]
     """
     skipped = {"floor_scale" if moe else "floor_scale_moe", "request_overhead_moe_ratio"}
     if load in ("static", "offline"):
-        skipped |= {"request_overhead_s", "admission_steps", "handoff_overhead_s"}
+        skipped |= {"request_overhead_s", "admission_steps", *_HANDED}
     else:
         skipped.add("reserve_bytes")
-    if apart:
-        skipped |= {"request_overhead_s", "admission_steps"}
-    else:
-        skipped.add("handoff_overhead_s")
+    skipped |= {"request_overhead_s", "admission_steps"} if apart else set(_HANDED)
     return {field: _key(engine, field) for field in CONSTANTS if field not in skipped}
 
 

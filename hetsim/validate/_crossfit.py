@@ -21,6 +21,8 @@ from hetsim.validate._table import Row
 __all__ = ["CrossFit", "Deal", "cross_fit"]
 
 _ROWS_PER_TASK = 12
+_SAMPLED_PER_PAIR = 12
+"""Rows of a pair that are sampled, spread evenly: the spread of parameters varies little in one."""
 
 Deal = Callable[[Callable[..., Any], Sequence[tuple[Any, ...]]], Iterable[Any]]
 """Calls a function with each of some arguments, in order, in as many processes as there are."""
@@ -47,10 +49,12 @@ def cross_fit(
     deal: Deal,
     chunked: Callable[[list[int]], list[list[int]]],
     progress: Progress | None = None,
+    draws: int = 0,
 ) -> CrossFit:
     """Return the outcomes of ``rows``, each at constants fitted without its pair.
 
-    ``chunked`` cuts indices of rows into tasks.
+    ``chunked`` cuts indices of rows into tasks. With ``draws``, at most twelve rows of each pair
+    are sampled so often.
     """
     start = stated()
     observations = observed(fit_rows(rows), start, deal, progress)
@@ -62,7 +66,7 @@ def cross_fit(
         else fit.constants
         for pair in pairs
     }
-    outcomes = _scored(rows, held, deal, chunked, progress)
+    outcomes = _scored(rows, held, deal, chunked, draws, progress)
     fitted: dict[str, int] = {}
     for _, pair in sorted({(item.row_id, item.pair) for item in observations}):
         fitted[pair] = fitted.get(pair, 0) + 1
@@ -80,6 +84,7 @@ def _scored(
     held: Mapping[str, Constants],
     deal: Deal,
     chunked: Callable[[list[int]], list[list[int]]],
+    draws: int,
     progress: Progress | None,
 ) -> list[Outcome]:
     """Return the outcomes of rows, each simulated at the constants of its pair."""
@@ -87,13 +92,33 @@ def _scored(
     for index, row in enumerate(rows):
         members[pair_of(row)].append(index)
     tasks = [chunk for pair in held for chunk in chunked(members[pair])]
-    work = [([rows[i] for i in task], held[pair_of(rows[task[0]])]) for task in tasks]
+    sampled = _spread_rows(rows, members)
+    work = [
+        (
+            [rows[i] for i in task],
+            held[pair_of(rows[task[0]])],
+            True,
+            draws,
+            [i in sampled for i in task],
+        )
+        for task in tasks
+    ]
     made: dict[int, Outcome] = {}
     for task, answers in zip(tasks, deal(predict_all, work), strict=True):
         made.update(zip(task, answers, strict=True))
         if progress is not None:
             progress(len(made), len(rows))
     return [made[index] for index in range(len(rows))]
+
+
+def _spread_rows(rows: Sequence[Row], members: Mapping[str, list[int]]) -> set[int]:
+    """Return the rows that are sampled: of grade A, evenly spread over those of their pair."""
+    found: set[int] = set()
+    for indices in members.values():
+        some = [i for i in indices if rows[i].grade == "A" and not rows[i].suspect]
+        stride = max(1.0, len(some) / _SAMPLED_PER_PAIR)
+        found.update(some[int(k * stride)] for k in range(min(len(some), _SAMPLED_PER_PAIR)))
+    return found
 
 
 def _linear_error(

@@ -21,6 +21,8 @@ def figures(job: Job, table: Mapping[str, Sequence[Any]], devices: int) -> Predi
     }
     done = np.array([status == "finished" for status in table["status"]])
     weights = weights_of(job, columns["request_id"]) * done
+    if job.steady:
+        weights = weights * (columns["arrival_s"] >= _settled_s(columns))
     ttft_ms = _mean(columns["ttft_s"], weights)
     tpot_ms = _mean(columns["tpot_s"], weights)
     rate = _rate(job, columns, done, ttft_ms, tpot_ms)
@@ -88,6 +90,8 @@ def _rate(
         return job.users * job.osl / total_ms * 1e3
     ends = np.sort(columns["last_token_s"][done])
     tokens = float(columns["osl_tokens"][done].sum())
+    if job.steady:
+        return _steady_rate(columns, done)
     if not len(ends) or ends[-1] <= 0:
         return None
     if job.load == "open":
@@ -96,6 +100,20 @@ def _rate(
     missing = max(0, job.requests - len(ends))
     makespan = float(ends[-1]) + missing * _steady_gap(ends)
     return (tokens + missing * tokens / len(ends)) / makespan
+
+
+def _settled_s(columns: Mapping[str, Any]) -> float:
+    """Return when a third of the arrivals is over."""
+    arrival = columns["arrival_s"]
+    return float(arrival.min() + (arrival.max() - arrival.min()) / 3.0)
+
+
+def _steady_rate(columns: Mapping[str, Any], done: Any) -> float | None:
+    """Return output tokens per second of requests that end while others still arrive."""
+    begin, end = _settled_s(columns), float(columns["arrival_s"].max())
+    last = columns["last_token_s"]
+    inside = done & (last >= begin) & (last <= end)
+    return float(columns["osl_tokens"][inside].sum()) / (end - begin) if end > begin else None
 
 
 def _steady_gap(ends: Any) -> float:

@@ -51,6 +51,11 @@ def formats_of(row: Row, model: Model, accelerator: Accelerator, engine: str) ->
     if not stated:
         raise ScenarioError(Problem("is empty; the row needs it", "weight_dtype"))
     weights, compute = _weights(row, stated, model), ""
+    native = accelerator.native_formats
+    # A table's "fp4" is the one that the device has: of AMD's, mxfp4 for weights and activations.
+    if row.text("weight_dtype").lower() == "fp4" and "nvfp4" not in native and "mxfp4" in native:
+        kv = _kv(row, model, accelerator, engine, "mxfp4", "bf16")
+        return {"weights": "mxfp4", "compute": "mxfp4", "kv": kv}
     wide = "fp16" if stated == "fp16" else "bf16"
     act = _word(row.text("act_dtype"))
     if weights == "mxfp4":

@@ -35,6 +35,9 @@ class Job:
     osl: int = 1
     stages: tuple[tuple[float, float], ...] = ()
     """Open loop in stages: (requests per second, seconds), in place of the scenario's arrivals."""
+    steady: bool = False
+    """Figures are of the time after the first third of the arrivals, until the last of them: a
+    benchmark of many minutes, of which one is simulated."""
     recipe: Recipe = Recipe()
     copies: int = 1
     """Equal deployments beside the simulated one, which share the load evenly."""
@@ -43,7 +46,15 @@ class Job:
     @property
     def key(self) -> str:
         """Return what two jobs with equal answers have in common."""
-        answer = (self.load, self.users, self.waves, self.requests, self.stages, self.recipe)
+        answer = (
+            self.load,
+            self.users,
+            self.waves,
+            self.requests,
+            self.stages,
+            self.steady,
+            self.recipe,
+        )
         return json.dumps([self.data, answer, self.copies], sort_keys=True)
 
     @property

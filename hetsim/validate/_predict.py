@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hetsim.errors import HetsimError, InfeasibleError, ScenarioError
 from hetsim.validate._constants import Constants
 from hetsim.validate._job import Job, Prediction
-from hetsim.validate._score import Outcome, pairs_of, quantile
+from hetsim.validate._score import Outcome, pairs_of
 from hetsim.validate._serving import serving_jobs
 from hetsim.validate._simulate import Simulator
 from hetsim.validate._table import Row
@@ -57,35 +59,34 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
-LOW, HIGH = 0.1, 0.9
-"""Quantiles of an interval."""
-
-
 def predict_all(
-    rows: list[Row], constants: Constants | None = None, own: bool = True, draws: int = 0
+    rows: list[Row],
+    constants: Constants | None = None,
+    own: bool = True,
+    draws: int = 0,
+    sampled: Sequence[bool] | None = None,
 ) -> list[Outcome]:
     """Return the outcomes of rows that are predicted one after the other.
 
-    With ``draws``, every scored metric gets the interval of as many sampled predictions.
+    With ``draws``, every scored metric gets as many sampled predictions; ``sampled`` says of which
+    rows (all, unless it is given).
     """
     simulator = Simulator(constants, own=own)
     found = [predict(row, simulator) for row in rows]
-    if not draws:
+    chosen = [bool(o.pairs) for o in found]
+    if sampled is not None:
+        chosen = [a and b for a, b in zip(chosen, sampled, strict=True)]
+    if not draws or not any(chosen):
         return found
     samples: list[dict[str, list[float]]] = [{name: [] for name in o.pairs} for o in found]
     for draw in range(draws):
-        sampler = Simulator(own=own, draw=draw)
-        for outcome, kept in zip(found, samples, strict=True):
-            moved = predict(outcome.row, sampler).pairs if outcome.pairs else {}
+        sampler = Simulator(constants, own=own, draw=draw)
+        for outcome, kept, wanted in zip(found, samples, chosen, strict=True):
+            moved = predict(outcome.row, sampler).pairs if wanted else {}
             for name in kept:
                 if name in moved:
                     kept[name].append(moved[name].predicted)
     return [
-        outcome._replace(intervals={name: _interval(values) for name, values in kept.items()})
-        for outcome, kept in zip(found, samples, strict=True)
+        outcome._replace(samples={k: tuple(v) for k, v in kept.items() if v}) if wanted else outcome
+        for outcome, kept, wanted in zip(found, samples, chosen, strict=True)
     ]
-
-
-def _interval(values: list[float]) -> tuple[float, float]:
-    ordered = sorted(values)
-    return quantile(ordered, LOW), quantile(ordered, HIGH)

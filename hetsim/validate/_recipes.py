@@ -11,7 +11,15 @@ from hetsim.hardware import Accelerator
 from hetsim.model import Model
 from hetsim.validate._table import Row
 
-__all__ = ["Recipe", "family_of", "is_inferencex", "recipe_of"]
+__all__ = [
+    "Recipe",
+    "built_engine",
+    "drafts",
+    "family_of",
+    "is_inferencex",
+    "mlperf_recipe",
+    "recipe_of",
+]
 
 
 class Recipe(NamedTuple):
@@ -45,6 +53,33 @@ def recipe_of(
     if engine == "sglang":
         return _sglang(accelerator, users)
     return Recipe(max_batched_tokens=8192)
+
+
+def built_engine(model: Model) -> bool:
+    """Say whether MLPerf submissions of TensorRT-LLM serve a model from a built engine.
+
+    They did under the C++ executor, except models that only the PyTorch flow has. Source: as
+    :func:`mlperf_recipe` (build flags there, CUDA graphs and expert back ends here).
+    """
+    return not family_of(model).startswith(("deepseek", "gpt-oss"))
+
+
+def mlperf_recipe(model: Model, engine: str) -> Recipe:
+    """Return what MLPerf submissions set; of an engine that is not named here the preset stands.
+
+    Source: of TensorRT-LLM, closed/NVIDIA/configs of MLPerf Inference v5.1, B200-SXM-180GBx8,
+    Offline and Server, llama2-70b.py (gpu_batch_size 2048, max_num_tokens 3584,
+    kvcache_free_gpu_mem_frac 0.95) and deepseek-r1.py (512, 3456, 0.9); of vLLM,
+    open/Krai of the same round, eight H200 (max_num_seqs 1232, max_num_batched_tokens 8121,
+    gpu_memory_utilization 0.95); read 2026-11.
+    """
+    if engine == "vllm":
+        return Recipe(max_batched_tokens=8121, max_seqs=1232, memory_utilisation=0.95)
+    if engine not in ("trtllm", "trtllm_old"):
+        return Recipe()
+    if built_engine(model):
+        return Recipe(max_batched_tokens=3584, max_seqs=2048, memory_utilisation=0.95)
+    return Recipe(max_batched_tokens=3456, max_seqs=512, memory_utilisation=0.9)
 
 
 def _trtllm(row: Row, model: Model, isl: int, osl: int, users: int) -> Recipe:
@@ -85,3 +120,26 @@ def _sglang(accelerator: Accelerator, users: int) -> Recipe:
     # scheduler-recv-interval: decode steps between two looks for new requests.
     wait = _batch_wait(30 if users >= 16 else 10)
     return Recipe(max_batched_tokens=32768, memory_utilisation=0.82, admission_steps=wait)
+
+
+def drafts(row: Row, model: Model, engine: str) -> bool:
+    """Say whether only a recipe with speculative decoding can have made the row.
+
+    InferenceX rows do not record it. Of DeepSeek, the image 1.2.0rc6.post3 of TensorRT-LLM and the
+    users beyond those of the plain recipes occur in the recipes with drafted tokens alone
+    (.github/configs/nvidia-master.yaml at 0004cf5). Such rows are scored and never fitted.
+    """
+    if not is_inferencex(row) or row.text("mode") == "disagg":
+        return False
+    if not family_of(model).startswith("deepseek"):
+        return False
+    if row.text("engine_version") == "1.2.0rc6.post3":
+        return True
+    if "fp8" not in row.text("weight_dtype") or (row.number("concurrency") or 0) < _DRAFTED_USERS:
+        return False
+    hopper = row.text("accelerator").upper().startswith("H200")
+    return (engine == "sglang" and not hopper) or (engine == "trtllm" and hopper)
+
+
+_DRAFTED_USERS = 128
+"""The plain recipes of DeepSeek in fp8 end at 64 users, with TensorRT-LLM on B200 at 256."""

@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hetsim.errors import Problem, ScenarioError
 from hetsim.validate._crossfit import CrossFit
-from hetsim.validate._page import tables_text
+from hetsim.validate._intervals import Intervals, discrepancy_yaml
+from hetsim.validate._page import kind_of_reason, page_with, section_text, tables_text
 from hetsim.validate._rank import Ranking, rank_devices, rank_layouts
-from hetsim.validate._score import METRICS, Metric, Outcome, inside_of, pair_of, summary_of
+from hetsim.validate._score import METRICS, Metric, Outcome, pair_of, summary_of
 
 __all__ = ["Report"]
 
@@ -53,6 +55,7 @@ class Report:
         grades = {outcome.row.grade for outcome in outcomes}
         wanted = {"A"} if "A" in grades else grades - {"C"}
         self.scored = [outcome for outcome in outcomes if outcome.row.grade in wanted]
+        self.intervals = Intervals(self.scored, crossed=crossed is not None)
 
     @property
     def simulated(self) -> int:
@@ -98,8 +101,7 @@ class Report:
             "coverage": (fine + refused) / len(members) if members else None,
             "metrics": _plain(summary_of(members)),
         }
-        if any(outcome.intervals for outcome in members):
-            made["inside_80"] = inside_of(members)
+        made.update(self.intervals.shares(members))
         if by in ("all", "accelerator", "source"):
             pairs, tau = rank_layouts(members)
             made["layout_pairs"], made["layout_tau"] = pairs, tau
@@ -124,6 +126,7 @@ class Report:
         }
         if self.crossed is not None:
             made["cross_fit"] = _crossed(self.crossed)
+            made["discrepancy"] = self.intervals.plain()
         return made
 
     def to_json(self) -> str:
@@ -148,17 +151,14 @@ class Report:
         for title, (pairs, tau) in (("layouts", self.layouts()), ("devices", self.devices())):
             shown = "-" if tau is None else f"{tau:.2f}"
             lines.append(f"Kendall tau of {title}: {shown} over {pairs} pairs")
-        inside = inside_of(self.scored)
-        if any(share is not None for share in inside.values()):
-            shown = ", ".join(f"{k} {100 * v:.0f} %" for k, v in inside.items() if v is not None)
-            lines.append(f"measured within the sampled 80 % interval: {shown}")
+        lines += self.intervals.lines()
         return "\n".join(lines)
 
     def _reasons(self) -> list[str]:
         counts: dict[str, int] = {}
         for outcome in self.outcomes:
             if outcome.status != "ok":
-                words = f"{outcome.status}: {_kind_of(outcome.reason)}"
+                words = f"{outcome.status}: {kind_of_reason(outcome.reason)}"
                 counts[words] = counts.get(words, 0) + 1
         ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
         return [f"{count:6d}  {words}" for words, count in ordered]
@@ -180,6 +180,43 @@ class Report:
             paths.append(folder / name)
         paths.append(self._write_rows(folder / "rows.csv"))
         return paths
+
+    def write_section(self, page: Path) -> None:
+        """Put the groups into their section of a Markdown page, in the place of its last edition.
+
+        Raises
+        ------
+        ScenarioError
+            If the tables are of several kinds, or the page cannot be read.
+        """
+        kinds = sorted({outcome.row.kind for outcome in self.outcomes})
+        if len(kinds) != 1:
+            words = f"takes tables of one kind; these are {', '.join(kinds) or 'empty'}"
+            raise ScenarioError(Problem(words, "--page"))
+        try:
+            text = page.read_text(encoding="utf-8") if page.exists() else ""
+        except (OSError, UnicodeDecodeError) as error:
+            raise ScenarioError(Problem(f"cannot be read: {error}", "--page", str(page))) from None
+        _replace(page, page_with(text, kinds[0], section_text(self.to_dict(), kinds[0])))
+
+    def write_discrepancy(self, path: Path, date: str) -> None:
+        """Write what the model leaves out, as these cross-fitted and sampled rows show it.
+
+        Raises
+        ------
+        ScenarioError
+            If the rows are not cross-fitted, or none was sampled.
+        """
+        found = self.intervals.estimate
+        if found is None:
+            raise ScenarioError(
+                Problem("needs rows of a serving table with --cross-fit pair and --uncertainty N")
+            )
+        scored = [outcome for outcome in self.scored if outcome.pairs]
+        pairs = {pair_of(outcome.row) for outcome in scored}
+        names = ", ".join(sorted({Path(table).name for table in self.tables}))
+        source = f"{len(scored)} rows of {len(pairs)} pairs of device and model, {names}"
+        _replace(path, discrepancy_yaml(found, date, source))
 
     def _write_rows(self, path: Path) -> Path:
         columns: dict[str, None] = {}
@@ -271,10 +308,3 @@ def _line(group: dict[str, Any]) -> str:
     share = "-" if cover is None else f"{100 * cover:.1f}"
     head = f"  {group['group'][:34]:34s}{group['rows']:6d}{group['in_fit']:6d}{share:>7s}"
     return head + "".join(cells)
-
-
-def _kind_of(reason: str) -> str:
-    """Return a reason without its numbers, so that equal ones are counted together."""
-    import re
-
-    return re.sub(r"\d[\d.,]*", "#", reason)[:110]

@@ -11,7 +11,7 @@ from hetsim.hardware import get_accelerator
 from hetsim.validate._job import Prediction
 from hetsim.validate._table import Row
 
-__all__ = ["METRICS", "Metric", "Outcome", "Pair", "inside_of", "pair_of", "pairs_of", "summary_of"]
+__all__ = ["METRICS", "Metric", "Outcome", "Pair", "is_queued", "pair_of", "pairs_of", "summary_of"]
 
 METRICS = ("tpot", "ttft", "throughput")
 """What a table is scored on, as far as it has it; a transfer's bandwidth is its throughput."""
@@ -43,8 +43,8 @@ class Outcome(NamedTuple):
     prediction: Prediction
     pairs: dict[str, Pair]
     """The metrics that are scored."""
-    intervals: Mapping[str, tuple[float, float]] | None = None
-    """The middle 80 % of sampled predictions, where they were asked for."""
+    samples: Mapping[str, tuple[float, ...]] | None = None
+    """Predictions of the scored metrics at sampled parameters, where they were asked for."""
 
 
 class Metric(NamedTuple):
@@ -111,7 +111,7 @@ def _serving(row: Row, found: Prediction) -> Raw:
     burst = load == "burst_all_at_once" or (
         load == "open_loop" and row.text("request_rate").lower() == "inf"
     )
-    if burst or load == "max_throughput_offline" or _is_queued(row):
+    if burst or load == "max_throughput_offline" or is_queued(row):
         made.pop("ttft")
     if burst or load == "max_throughput_offline" or row.measured("osl") == 1:
         made.pop("tpot")
@@ -135,7 +135,7 @@ def _is_derived(row: Row) -> bool:
     return "by little" in words or source.startswith(("inferencex-db", "aiconfigurator-lab"))
 
 
-def _is_queued(row: Row) -> bool:
+def is_queued(row: Row) -> bool:
     """Say whether the measured TTFT is ruled by waiting in a queue."""
     words = row.text("notes").lower()
     if "queue_dominated" in words or "dominated by queueing" in words:
@@ -189,15 +189,6 @@ def _scale(row: Row, found: Prediction) -> Raw:
     if row.text("phase").startswith("prefill"):
         return {"throughput": (found.prompt_tok_s_per_accel, measured)}
     return {"throughput": (found.out_tok_s_per_accel, measured)}
-
-
-def inside_of(outcomes: Iterable[Outcome]) -> dict[str, float | None]:
-    """Return the share of measured values that lie in their interval, by metric."""
-    counts: dict[str, list[bool]] = {name: [] for name in METRICS}
-    for outcome in outcomes:
-        for name, (low, high) in (outcome.intervals or {}).items():
-            counts[name].append(low <= outcome.pairs[name].measured <= high)
-    return {name: sum(found) / len(found) if found else None for name, found in counts.items()}
 
 
 def summary_of(outcomes: Iterable[Outcome]) -> dict[str, Metric]:

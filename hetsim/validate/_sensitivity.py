@@ -8,6 +8,7 @@ from hetsim.errors import HetsimError
 from hetsim.validate._constants import Constants, engine_of, keys_of, nudged
 from hetsim.validate._job import Job
 from hetsim.validate._predict import jobs_of, predict
+from hetsim.validate._recipes import drafts
 from hetsim.validate._refit import Observation
 from hetsim.validate._score import Outcome, pair_of
 from hetsim.validate._serving import check_names
@@ -25,8 +26,8 @@ MOST_PER_PAIR = 40
 def fit_rows(rows: Sequence[Row]) -> list[Row]:
     """Return the rows that a fit looks at: complete, not doubted, spread evenly over each pair.
 
-    Rows whose layout would have to be searched, and rows that mean the same simulation as an
-    earlier one, are left out.
+    Rows whose layout would have to be searched, rows that mean the same simulation as an earlier
+    one, and rows that must have been made with speculative decoding are left out.
     """
     found: dict[str, list[Row]] = {}
     seen: set[str] = set()
@@ -34,7 +35,8 @@ def fit_rows(rows: Sequence[Row]) -> list[Row]:
         job = _job(row)
         if job is None or row.kind != "serving" or row.grade != "A" or row.suspect:
             continue
-        if job.users > MOST_USERS:
+        _, model, engine = check_names(row)
+        if job.users > MOST_USERS or drafts(row, model, engine):
             continue
         if job.key not in seen:
             seen.add(job.key)

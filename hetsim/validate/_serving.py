@@ -14,11 +14,15 @@ from hetsim.validate._engines import engine_family, preset_for
 from hetsim.validate._formats import formats_of
 from hetsim.validate._job import Job, network_for, pool_of, scenario_of
 from hetsim.validate._loads import Load, load_of
-from hetsim.validate._recipes import Recipe, recipe_of
+from hetsim.validate._recipes import Recipe, family_of, is_inferencex, recipe_of
 from hetsim.validate._search import layouts_of
+from hetsim.validate._slots import decode_slots
 from hetsim.validate._table import Row
 
 __all__ = ["Parts", "check_names", "parts_of", "serving_jobs"]
+
+
+_SERVER_DEVICES = 8
 
 
 class Parts(NamedTuple):
@@ -181,11 +185,43 @@ def _apart(row: Row, parts: Parts, load: Load) -> Job:
     recipe = _recipe(row, parts, load)
     pools = {}
     for role, letter in (("prefill", "p"), ("decode", "d")):
-        parallel = {name: row.count(f"{letter}_{name}", 1) for name in ("tp", "pp", "dp", "ep")}
+        parallel = _cut(row, parts, letter)
         workers = row.count(f"{letter}_workers")
         pools[role] = pool_of(
             role, parts.accelerator, parallel, workers, parts.formats, runtime, recipe
         )
+        # The routers of published disaggregated rows deal requests out in turn.
+        pools[role]["router"] = "round_robin"
+        if role == "decode" and _has_recipe(row, parts):
+            slots = decode_slots(
+                parts.accelerator, parts.formats["weights"], load, workers, parallel
+            )
+            if slots is not None:
+                pools[role]["max_seqs"] = slots
     node = devices_per_node_of(parts.accelerator)
     data = scenario_of(parts.model.name, load.workload, pools, network_for(node))
     return _job(data, load, recipe, 1, ())
+
+
+def _cut(row: Row, parts: Parts, letter: str) -> dict[str, int]:
+    """Return how a pool's engines are cut.
+
+    InferenceX rows of SGLang 0.5.5 write all devices of an engine as attention data parallel, and
+    no expert parallelism. Their recipes (github:SemiAnalysisAI/InferenceX,
+    .github/configs/nvidia-master.yaml) are those of 0.5.8: tensor parallel at low latency, expert
+    parallel where the decode engine spans servers. An expert of DeepSeek, 2,048 wide, could not be
+    cut into 32 either: its scales are of blocks of 128.
+    """
+    cut = {name: row.count(f"{letter}_{name}", 1) for name in ("tp", "pp", "dp", "ep")}
+    odd = parts.engine == "sglang" and row.text("engine_version").startswith("0.5.5")
+    if not (odd and is_inferencex(row) and cut["dp"] > 1 and cut["ep"] == 1):
+        return cut
+    if row.count("d_tp", 1) * row.count("d_dp", 1) > _SERVER_DEVICES:
+        return {**cut, "ep": cut["tp"] * cut["dp"]}
+    return {**cut, "tp": cut["tp"] * cut["dp"], "dp": 1}
+
+
+def _has_recipe(row: Row, parts: Parts) -> bool:
+    """Say whether :mod:`hetsim.validate._slots` can know the row's decode slots."""
+    deepseek = family_of(parts.model).startswith("deepseek")
+    return deepseek and is_inferencex(row) and parts.engine.startswith("trtllm")

@@ -37,7 +37,7 @@ class Simulator:
 
     ``constants`` take the place of the fitted ones of the runtime presets. Without its ``own``
     calibration every device is predicted from its relatives'. With a ``draw``, calibrations and
-    constants are sampled, the same in every simulator with that number.
+    constants are sampled around them, the same in every simulator with that number.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Simulator:
         if draw is not None:
             self._presets = {
                 name: sampled(preset, _generator(draw, engine_of(name)))
-                for name, preset in presets(stated()).items()
+                for name, preset in presets(constants or stated()).items()
             }
         self._answers: dict[str, Prediction | InfeasibleError] = {}
         self._models: dict[str, tuple[Any, ...]] = {}

@@ -8,7 +8,7 @@ from typing import Any
 from hetsim.errors import Problem, ScenarioError
 from hetsim.validate._engines import preset_for
 from hetsim.validate._job import Job, network_for, pool_of, scenario_of
-from hetsim.validate._recipes import Recipe
+from hetsim.validate._recipes import Recipe, built_engine, mlperf_recipe
 from hetsim.validate._search import layouts_of
 from hetsim.validate._serving import Parts, devices_per_node_of, parts_of
 from hetsim.validate._table import Row
@@ -26,6 +26,8 @@ answers; questions of mathematics and code, answered with thousands of tokens of
 tenth, where twice or half of that moves a throughput by less than a tenth."""
 
 _SERVER_REQUESTS = 1500
+_SERVER_S = 60.0
+"""Arrivals of a server row that are simulated; the first third is left out of its figures."""
 _DECODE_BATCH = 128
 """Requests per device of a published decode phase whose batch is not given. Source: wide expert
 parallel decode of DeepSeek with 128 to 256 requests per device (SGLang 96 x H100, 2025-05)."""
@@ -48,9 +50,16 @@ def mlperf_jobs(row: Row) -> list[Job]:
     Raises
     ------
     ScenarioError
-        If a name is unknown, or the mean input length is neither in the row nor known.
+        If a name is unknown, the mean input length is neither in the row nor known, or the model
+        is asked for beams (GPT-J; source: mlcommons/inference, language/gpt-j).
     """
+    if row.text("model").lower().startswith("gptj"):
+        raise ScenarioError(
+            Problem("beam search (width 4 in this benchmark) is not modelled", "model")
+        )
     parts = parts_of(row)
+    if parts.engine == "trtllm" and built_engine(parts.model):
+        parts = parts._replace(engine="trtllm_old")
     osl = row.tokens("osl_mean")
     isl, *notes = _input(row, osl)
     devices = row.count("n_accel")
@@ -87,30 +96,35 @@ def _mlperf(
     osl: int,
     notes: tuple[str, ...],
 ) -> Job:
+    recipe = mlperf_recipe(parts.model, parts.engine)
     lengths = {
         "input": {"kind": "lognormal", "mean": float(isl), "cv": 0.5, "max": 8 * isl},
         "output": {"kind": "lognormal", "mean": float(osl), "cv": 0.5, "max": 8 * osl},
     }
     offline = row.text("scenario").lower() == "offline"
+    requests = 20_000
     if offline:
-        load: dict[str, Any] = {"kind": "mlperf_offline", "requests": 20_000, **lengths}
+        load: dict[str, Any] = {"kind": "mlperf_offline", "requests": requests, **lengths}
     else:
         rate = row.number("scheduled_qps")
         if not rate or rate <= 0:
             raise ScenarioError(Problem("is empty; this scenario needs it", "scheduled_qps"))
         rate /= copies
+        requests = max(_SERVER_REQUESTS, round(_SERVER_S * rate))
         load = {
             "kind": "mlperf_server",
             "rate": f"{rate!r} req/s",
-            "requests": _SERVER_REQUESTS,
+            "requests": requests,
             **lengths,
         }
     return Job(
-        data=_together(parts, cut, 1, load, Recipe()),
+        data=_together(parts, cut, 1, load, recipe),
         load="offline" if offline else "open",
-        requests=20_000 if offline else _SERVER_REQUESTS,
+        requests=requests,
         isl=isl,
         osl=osl,
+        steady=not offline,
+        recipe=recipe,
         copies=copies,
         notes=("layout searched", *notes),
     )

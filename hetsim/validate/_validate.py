@@ -40,7 +40,8 @@ def validate(
     ``every`` takes only each n-th row, for a quick look. ``fit_by="pair"`` refits the engines'
     constants for every pair of device and model without its rows, and scores it with them.
     ``transferred`` predicts every device from its relatives, as if it had never been measured.
-    ``draws`` samples calibrations and constants so often, for the middle 80 % of every prediction.
+    ``draws`` samples calibrations and constants so often, for intervals of the predictions (in a
+    cross-fit of at most twelve rows of a pair).
     ``progress`` is told (done, total).
 
     Raises
@@ -56,19 +57,22 @@ def validate(
     rows = [row for table in tables for row in table.rows][:: max(1, every)]
     names = [str(table.path) for table in tables]
     if fit_by:
-        found = _crossed(rows, max(1, workers), progress)
+        found = _crossed(rows, draws, max(1, workers), progress)
         return Report(names, found.outcomes, {}, found)
     how = (None, not transferred, draws)
     return Report(names, _outcomes(rows, how, max(1, workers), progress), fitted_pairs())
 
 
 def _crossed(
-    rows: list[Row], workers: int, progress: Callable[[int, int], None] | None
+    rows: list[Row], draws: int, workers: int, progress: Callable[[int, int], None] | None
 ) -> CrossFit:
     def chunked(indices: list[int]) -> list[list[int]]:
         return _chunks(rows, sorted(indices, key=lambda i: _likeness(rows[i], i)))
 
-    return cross_fit(rows, lambda call, work: _deal(call, work, workers), chunked, progress)
+    def deal(call: Callable[..., Any], work: Sequence[tuple[Any, ...]]) -> Iterable[Any]:
+        return _deal(call, work, workers)
+
+    return cross_fit(rows, deal, chunked, progress, draws)
 
 
 def _outcomes(

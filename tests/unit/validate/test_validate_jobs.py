@@ -57,6 +57,58 @@ def test_pools_apart_take_their_own_degrees_and_a_network(job) -> None:
     assert made.data["network"] and made.data["boundary"] == {}
 
 
+APART = {
+    "mode": "disagg",
+    "model": "DeepSeek-V3",
+    "model_family": "deepseek-v3",
+    "engine": "TensorRT-LLM",
+    "engine_version": "0.8.1.post2",
+    "accelerator": "GB200-NVL72",
+    "weight_dtype": "fp8",
+    "length_dist": "uniform 0.8-1.0 x nominal",
+    "isl": "8192",
+    "osl": "1024",
+    "p_dp": "8",
+    "p_ep": "8",
+    "p_workers": "1",
+    "tp": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "slots"),
+    [
+        ({"d_tp": "8", "d_workers": "3", "concurrency": "63"}, 16),
+        ({"d_tp": "8", "d_workers": "3", "concurrency": "64"}, None),
+        ({"d_dp": "32", "d_workers": "1", "concurrency": "666"}, 16),
+        ({"d_tp": "8", "d_workers": "3", "concurrency": "63", "length_dist": "fixed"}, None),
+        ({"d_tp": "8", "d_workers": "3", "concurrency": "63", "engine": "SGLang"}, None),
+    ],
+)
+def test_decode_slots_are_those_of_a_published_recipe(job, changes, slots) -> None:
+    pools = job(**{**APART, **changes}).data["pools"]
+    assert pools["decode"].get("max_seqs") == slots
+    assert "max_seqs" not in pools["prefill"]
+    assert {pool["router"] for pool in pools.values()} == {"round_robin"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "prefill", "decode"),
+    [
+        ({"d_dp": "4", "p_dp": "4"}, (4, 1, 1), (4, 1, 1)),
+        ({"d_dp": "32"}, (1, 8, 8), (1, 32, 32)),
+        ({"d_dp": "32", "engine_version": "0.5.8"}, (1, 8, 1), (1, 32, 1)),
+    ],
+)
+def test_rows_of_an_old_export_get_the_layout_of_their_recipes(
+    job, changes, prefill, decode
+) -> None:
+    odd = {**APART, "engine": "SGLang", "engine_version": "0.5.5.post2", "p_ep": "1"}
+    pools = job(**{**odd, "d_workers": "1", **changes}).data["pools"]
+    cuts = [tuple(pool["parallel"][name] for name in ("tp", "dp", "ep")) for pool in pools.values()]
+    assert cuts == [prefill, decode]
+
+
 @pytest.mark.parametrize(
     ("changes", "kind", "load"),
     [
@@ -221,3 +273,29 @@ def test_a_published_phase_reads_its_degrees() -> None:
     assert made.data["pools"]["serve"]["parallel"] == {"tp": 1, "pp": 1, "dp": 32, "ep": 32}
     with pytest.raises(ScenarioError, match="parallelism"):
         scale_jobs(Row("pd_scale", "D", {**row, "parallelism": "many"}))
+
+
+def test_mlperf_runs_built_engines_under_their_own_limits() -> None:
+    (first, *_) = mlperf_jobs(Row("mlperf_llm", "M", MLPERF))
+    pool = first.data["pools"]["serve"]
+    assert (pool["runtime"], pool["max_seqs"]) == ("trtllm_2024", 2048)
+    assert first.steady and first.requests == 1500
+    busy = mlperf_jobs(Row("mlperf_llm", "M", {**MLPERF, "scheduled_qps": "800"}))[0]
+    # A minute of arrivals, at the rate of one of eight copies.
+    assert busy.requests == 6000
+    deep = {**MLPERF, "model": "deepseek-r1", "isl_mean": "300", "weight_dtype": "fp4",
+            "accelerator": "B200"}  # fmt: skip
+    pool = mlperf_jobs(Row("mlperf_llm", "M", deep))[0].data["pools"]["serve"]
+    assert (pool["runtime"], pool["max_seqs"]) == ("trtllm", 512)
+    with pytest.raises(ScenarioError, match="beam search"):
+        mlperf_jobs(Row("mlperf_llm", "M", {**MLPERF, "model": "gptj-99.9"}))
+
+
+def test_four_bits_are_those_that_the_device_has() -> None:
+    amd = {**MLPERF, "accelerator": "MI355X", "weight_dtype": "fp4", "engine": "vLLM 0.14"}
+    assert mlperf_jobs(Row("mlperf_llm", "M", amd))[0].data["pools"]["serve"]["precision"] == {
+        "weights": "mxfp4", "compute": "mxfp4", "kv": "fp8_e4m3",
+    }  # fmt: skip
+    own = {**amd, "accelerator": "B200"}
+    precision = mlperf_jobs(Row("mlperf_llm", "M", own))[0].data["pools"]["serve"]["precision"]
+    assert precision["weights"] == "nvfp4"

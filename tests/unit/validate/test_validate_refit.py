@@ -11,6 +11,7 @@ from hetsim.errors import ScenarioError
 from hetsim.runtimes import get_runtime
 from hetsim.validate import validate
 from hetsim.validate._constants import CONSTANTS, engine_of, keys_of, nudged, presets, stated
+from hetsim.validate._inside import interval_of
 from hetsim.validate._refit import Observation, linear, refit
 from hetsim.validate._sensitivity import MOST_PER_PAIR, fit_rows, observe_all
 from hetsim.validate._table import read_tables
@@ -87,7 +88,7 @@ def test_constants_reach_every_preset_of_their_engine() -> None:
     ("load", "apart", "absent"),
     [
         ("offline", False, {"request_overhead_s", "admission_steps", "handoff_overhead_s"}),
-        ("closed", False, {"handoff_overhead_s", "reserve_bytes"}),
+        ("closed", False, {"handoff_overhead_s", "handoff_steps", "reserve_bytes"}),
         ("closed", True, {"request_overhead_s", "admission_steps"}),
     ],
 )
@@ -110,6 +111,17 @@ def test_a_fit_takes_whole_and_undoubted_rows_only(table) -> None:
     found = fit_rows(read_tables([path])[0].rows)
     assert len(found) == MOST_PER_PAIR
     assert found[0].row_id == "R1" and "R2" not in {row.row_id for row in found}
+
+
+def test_rows_with_drafted_tokens_are_not_fitted(table) -> None:
+    plain = {"model": "DeepSeek-V3", "engine": "TensorRT-LLM", "accelerator": "B200-SXM",
+        "weight_dtype": "nvfp4", "tp": "8", "n_accel": "8",
+        "length_dist": "uniform 0.8-1.0 x nominal"}  # fmt: skip
+    path = table(
+        {**plain, "engine_version": "1.2.0rc6.post2"},
+        {**plain, "engine_version": "1.2.0rc6.post3", "isl": "513"},
+    )
+    assert [row.row_id for row in fit_rows(read_tables([path])[0].rows)] == ["R1"]
 
 
 def test_sensitivities_have_the_sign_and_size_of_times(table) -> None:
@@ -150,7 +162,9 @@ def test_holding_out_by_anything_else_is_refused(table) -> None:
 def test_sampled_predictions_enclose_the_nominal_one(table) -> None:
     report = validate([table({})], draws=8)
     (outcome,) = report.outcomes
-    assert outcome.intervals is not None
-    low, high = outcome.intervals["tpot"]
+    assert outcome.samples is not None and len(outcome.samples["tpot"]) == 8
+    low, high = interval_of(outcome, "tpot", None, 0.8)
     assert low < outcome.pairs["tpot"].predicted < high
-    assert report.groups()[0]["inside_80"]["tpot"] in (0.0, 1.0)
+    group = report.groups()[0]
+    assert group["inside_80"]["tpot"] in (0.0, 1.0)
+    assert group["inside_80_parameters"]["tpot"] in (0.0, 1.0)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hetsim.cli import invoke
+from hetsim.errors import ScenarioError
 from hetsim.validate import METRICS, validate
 
 OFFLINE = {"load_type": "max_throughput_offline", "num_requests": "40", "concurrency": ""}
@@ -130,3 +131,25 @@ def test_measured_results_are_met_within_loose_bounds(shared_data: Path) -> None
     assert report.groups()[0]["coverage"] > 0.97
     assert metrics["tpot"]["n"] > 60 and metrics["tpot"]["median_ape"] < 20
     assert metrics["ttft"]["median_ape"] < 40 and metrics["throughput"]["median_ape"] < 20
+
+
+def test_a_page_gets_a_section_per_kind_of_table(table, tmp_path: Path) -> None:
+    transfer = {
+        "src_accel": "H800", "dst_accel": "H800", "link": "8x CX-7", "line_rate_gbytes": "200",
+        "engine": "vLLM MooncakeConnector", "kv_bytes": "1000000000", "bandwidth_gbs": "120",
+    }  # fmt: skip
+    unknown = {**transfer, "engine": "pigeon 7"}
+    page = tmp_path / "page.md"
+    page.write_text("# Validation\n\nWords.\n")
+    report = validate([table({}, unknown, base=transfer)])
+    report.write_section(page)
+    first = page.read_text()
+    assert first.startswith("# Validation\n\nWords.\n") and "## KV transfers, by group" in first
+    assert "2 rows, 1 simulated" in first and "- 1: engine: is 'pigeon #'" in first
+    # A later edition takes the place of the earlier one, and what follows it stays.
+    page.write_text(first + "\nAfter.\n")
+    report.write_section(page)
+    assert page.read_text() == first + "\nAfter.\n"
+    with pytest.raises(ScenarioError, match="one kind"):
+        both = [table({}, name="a.csv"), table({}, base=transfer, name="b.csv")]
+        validate(both).write_section(page)

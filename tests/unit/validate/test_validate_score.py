@@ -111,3 +111,17 @@ def test_a_cut_queue_goes_on_at_its_steady_rate() -> None:
 def test_a_batch_is_all_tokens_over_the_time_of_the_last() -> None:
     job = Job(data={"pools": {}}, load="static", users=4, requests=4, osl=10)
     assert figures(job, columns(4), devices=1).out_tok_s == pytest.approx(10.0)
+
+
+def test_a_steady_job_is_scored_past_its_start() -> None:
+    job = Job(data={"pools": {}}, load="open", steady=True)
+    arrival = np.arange(90.0)
+    # The first 30 seconds fill the system: they are slow, and are not scored.
+    ttft = np.where(arrival < 29.9, 9.0, 1.0)
+    found = figures(
+        job, columns(90, arrival_s=arrival, ttft_s=ttft, last_token_s=arrival + 10.0), devices=1
+    )
+    assert found.ttft_ms == pytest.approx(1000.0)
+    # One request a second ends, however long the last ones take after the arrivals are over.
+    tokens = columns(90)["osl_tokens"][0]
+    assert found.out_tok_s == pytest.approx(tokens, rel=0.03)
