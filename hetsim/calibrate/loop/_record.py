@@ -141,14 +141,14 @@ def _group_line(group: Mapping[str, Any]) -> str:
     return f"| {' | '.join(str(cell) for cell in cells)} | {100 * group['spread']:.1f} |"
 
 
-def page_with(old: str, section: str) -> str:
-    """Return a page with its closed-loop section replaced, or appended if it has none.
+def page_with(old: str, section: str, begin: str = BEGIN, end: str = END) -> str:
+    """Return a page with the section between two marks replaced, or appended if it has none.
 
     >>> page_with("a", "b") == page_with(page_with("a", "x"), "b")
     True
     """
-    block = f"{BEGIN}\n\n{section}\n{END}\n"
-    before, found, rest = old.partition(BEGIN)
+    block = f"{begin}\n\n{section}\n{end}\n"
+    before, found, rest = old.partition(begin)
     if not found:
         return f"{old.rstrip()}\n\n{block}"
-    return before + block + rest.partition(END)[2].lstrip("\n")
+    return before + block + rest.partition(end)[2].lstrip("\n")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hetsim.calibrate.loop._record import page_with
+
 __all__ = ["real_page_with", "real_table_text"]
 
 _BEGIN = "<!-- real pair: begin (written by hetsim calibrate loop --real) -->"
@@ -155,8 +157,4 @@ def real_page_with(old: str, section: str) -> str:
     >>> real_page_with("a", "b") == real_page_with(real_page_with("a", "x"), "b")
     True
     """
-    block = f"{_BEGIN}\n\n{section}\n{_END}\n"
-    before, found, rest = old.partition(_BEGIN)
-    if not found:
-        return f"{old.rstrip()}\n\n{block}"
-    return before + block + rest.partition(_END)[2].lstrip("\n")
+    return page_with(old, section, _BEGIN, _END)
