@@ -38,6 +38,13 @@ SMALL = Size(requests=2, prefill=1, decode=1)
 FULL = Size(requests=3, prefill=2, decode=2)
 
 
+def _when(kind: str) -> tuple[pytest.MarkDecorator, ...]:
+    if kind in BRIEF:
+        return ()
+    # With one piece, its states are those of rendezvous_chunk_push.
+    return (pytest.mark.nightly,) if kind == "layerwise_push" else (pytest.mark.slow,)
+
+
 def plan_of(kind: str, name: str, most: int, handles: int = 1) -> Plan:
     timers = ranked(get_plan(kind, name).variant.timers, most)
     return get_plan(kind, name, timers, Options(handles=handles))
@@ -53,10 +60,7 @@ def single(plan: Plan) -> tuple[Alone, Web, Ints]:
 
 @pytest.fixture(
     scope="module",
-    params=[
-        pytest.param(pair, marks=() if pair[0] in BRIEF else pytest.mark.slow, id="-".join(pair))
-        for pair in SOUND
-    ],
+    params=[pytest.param(pair, marks=_when(pair[0]), id="-".join(pair)) for pair in SOUND],
 )
 def small(request: pytest.FixtureRequest) -> Plan:
     """Return a sound plan with short timers (of module scope: its automaton is found once)."""
