@@ -116,8 +116,8 @@ def _misses(model: Model, parameters: Parameters, sample: Sample, gain: float) -
 
 def _cells(parameters: Parameters) -> dict[str, float]:
     """Return parameters under the names that the equations take them by."""
-    same = ("e_c", "e_m", "p", "s0_tokens", "m0", "n0", "k0", "q0")
-    same += ("head_64", "head_256", "lone_head")
+    rates = ("e_c", "e_m", "p", "s0_tokens", "m0", "n0", "k0", "q0")
+    same = (*rates, "head_64", "head_256", "lone_head")
     made: dict[str, float] = {name: getattr(parameters, name) for name in same}
     made["t0_us"] = parameters.t0_s * 1e6
     made["walk_ps"], made["token_ps"] = parameters.walk_s * 1e12, parameters.token_s * 1e12
