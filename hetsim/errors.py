@@ -106,8 +106,10 @@ class InvariantViolated(HetsimError):
         return "\n".join([f"law {law} is violated: {detail}", *(f"  {line}" for line in story)])
 
 
-def nearest(word: str, allowed: Iterable[str]) -> str:
+def nearest(word: str, allowed: Iterable[str], aliases: Iterable[str] = ()) -> str:
     """Return a hint that names the allowed words, the nearest first.
+
+    ``aliases`` are allowed as well; one is named only where it is near.
 
     >>> nearest("gpq", ["gqa", "mla"])
     "allowed: 'gqa', 'mla'"
@@ -115,10 +117,12 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     "did you mean 'bandwidth'? allowed: 'bandwidth', 'latency'"
     >>> nearest("fp8", ["fp8_e4m3", "fp8_e5m2", "mxfp8"])
     "did you mean 'fp8_e4m3' or 'fp8_e5m2'? allowed: 'fp8_e4m3', 'fp8_e5m2', 'mxfp8'"
+    >>> nearest("h1000", ["b200-sxm", "h100-sxm"], aliases=["h100"])
+    "did you mean 'h100'? allowed: 'b200-sxm', 'h100-sxm'"
     """
     names = sorted(allowed)
     begins = [name for name in names if len(word) >= 3 and name.startswith(word)]
-    close = begins[:3] or get_close_matches(word, names, n=1, cutoff=0.7)
+    close = begins[:3] or get_close_matches(word, [*names, *aliases], n=1, cutoff=0.7)
     listed = ", ".join(repr(name) for name in names[:24])
     more = f" and {len(names) - 24} more" if len(names) > 24 else ""
     hint = f"allowed: {listed}{more}"

@@ -116,8 +116,11 @@ def _accelerator(name: str) -> Accelerator:
     return read_accelerator(_folder("accelerators") / f"{name}.yaml", source_titles(), _idle())
 
 
-def _unknown(kind: str, name: str, known: Collection[str], path: str) -> ScenarioError:
-    return ScenarioError(Problem(f"no {kind} {name!r}; {nearest(name.lower(), known)}", path))
+def _unknown(
+    kind: str, name: str, known: Collection[str], path: str, aliases: Collection[str] = ()
+) -> ScenarioError:
+    hint = nearest(name.lower(), known, aliases)
+    return ScenarioError(Problem(f"no {kind} {name!r}; {hint}", path))
 
 
 def get_accelerator(name: str, path: str = "") -> Accelerator:
@@ -143,7 +146,7 @@ def get_accelerator(name: str, path: str = "") -> Accelerator:
 def _known_accelerator(name: str, path: str) -> Accelerator:
     found = name if name in accelerator_names() else choose(name, _index(), _fits)
     if found is None:
-        raise _unknown("accelerator", name, accelerator_names(), path)
+        raise _unknown("accelerator", name, accelerator_names(), path, _index())
     return _accelerator(found)
 
 

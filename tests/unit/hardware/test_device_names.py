@@ -114,3 +114,8 @@ def test_every_device_of_the_measured_tables_has_a_profile(shared_data: Path) ->
         except ScenarioError:
             unknown.append(name)
     assert unknown == []
+
+
+def test_an_unknown_device_is_told_what_alias_is_near() -> None:
+    with pytest.raises(ScenarioError, match="did you mean 'h100'"):
+        get_accelerator("h1000")
