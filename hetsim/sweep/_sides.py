@@ -21,7 +21,7 @@ from hetsim.sweep._curves import DecodeCurve, PromptCurve
 from hetsim.sweep._demand import Demand
 from hetsim.topology import NicSpec, default_efficiency
 
-__all__ = ["Engine", "Side", "SideMaker", "calibration_of"]
+__all__ = ["UNKNOWN_SIDE", "Engine", "Side", "SideMaker", "calibration_of"]
 
 
 @lru_cache(maxsize=256)
@@ -86,6 +86,27 @@ class Side(NamedTuple):
     runtime: str
     reason: str = ""
     """Why the pool cannot be built."""
+
+
+UNKNOWN_SIDE = Side(
+    name="",
+    role="",
+    engine=None,
+    instances=0,
+    accelerator="",
+    devices=0,
+    usd_per_h=None,
+    idle_w=None,
+    max_w=None,
+    always_ends=False,
+    overhead_s=0.0,
+    wait_s=0.0,
+    nic_bytes_per_s=float("inf"),
+    kv_bytes=(),
+    kv_format="",
+    runtime="",
+)
+"""A pool that cannot be read: the simulation says why."""
 
 
 class SideMaker:

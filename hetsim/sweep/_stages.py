@@ -14,7 +14,16 @@ import numpy.typing as npt
 from hetsim.sweep._curves import DecodeCurve, PromptCurve
 from hetsim.sweep._demand import LATE, Demand
 
-__all__ = ["DecodeBound", "MixBound", "PromptBound", "decode_bound", "mix_bound", "prompt_bound"]
+__all__ = [
+    "FREE_DECODE",
+    "FREE_PROMPT",
+    "DecodeBound",
+    "MixBound",
+    "PromptBound",
+    "decode_bound",
+    "mix_bound",
+    "prompt_bound",
+]
 
 Vector = npt.NDArray[np.float64]
 
@@ -47,6 +56,25 @@ class DecodeBound(NamedTuple):
     some_req_s: float
     late_s: tuple[float, ...]
     least_s: float
+
+
+FREE_PROMPT = PromptBound(
+    end_s=0.0,
+    good=np.inf,
+    some_req_s=np.inf,
+    late_s=(0.0,) * LATE,
+    least_s=0.0,
+    ttft_s=(0.0, 0.0, 0.0, 0.0),
+)
+"""Of a stage that nothing is known of: whatever happens, it is not beaten."""
+FREE_DECODE = DecodeBound(
+    busy_s=0.0,
+    good=np.inf,
+    all_req_s=np.inf,
+    some_req_s=np.inf,
+    late_s=(0.0,) * LATE,
+    least_s=0.0,
+)
 
 
 class MixBound(NamedTuple):

@@ -17,8 +17,10 @@ from hetsim.sweep._axes import Levels
 from hetsim.sweep._demand import LATE, Demand, demand_of
 from hetsim.sweep._handoff import handoff_of
 from hetsim.sweep._load import LoadedSweep
-from hetsim.sweep._sides import Side, SideMaker
+from hetsim.sweep._sides import UNKNOWN_SIDE, Side, SideMaker
 from hetsim.sweep._stages import (
+    FREE_DECODE,
+    FREE_PROMPT,
     DecodeBound,
     PromptBound,
     decode_bound,
@@ -112,12 +114,12 @@ class Tables:
         order = pools_in_order(scenario) if scenario is not None else None
         if scenario is None or order is None or scenario.placement is not None:
             # Where the decode pool computes prompts, neither pool bounds them.
-            return self._enter(_UNKNOWN)
+            return self._enter(UNKNOWN_SIDE)
         demand = self._demands[self.cond[row]][0]
         try:
             side = self._maker.side(scenario, order[position], demand)
         except HetsimError:
-            return self._enter(_UNKNOWN)
+            return self._enter(UNKNOWN_SIDE)
         return self._enter(side)
 
     def _enter(self, side: Side) -> int:
@@ -177,7 +179,7 @@ class Tables:
 
     def _prompt_row(self, side: Side, demand: Demand | None) -> Rows:
         if side.engine is None or demand is None:
-            return {**_as_row(_FREE_PROMPT), "known": False, "fits": False, "mix_s": 0.0, "kv": 0.0}
+            return {**_as_row(FREE_PROMPT), "known": False, "fits": False, "mix_s": 0.0, "kv": 0.0}
         rules = side.engine.plan.rules
         curve = side.engine.prompts(int(demand.isl.max()))
         cached = rules.unit_blocks > 0
@@ -195,7 +197,7 @@ class Tables:
 
     def _decode_row(self, side: Side, demand: Demand | None) -> Rows:
         if side.engine is None or demand is None:
-            return {**_as_row(_FREE_DECODE), "known": False, "fits": False, "kv": 0.0}
+            return {**_as_row(FREE_DECODE), "known": False, "fits": False, "kv": 0.0}
         start = float(demand.arrival_s[0]) - demand.measured_from_s
         made = decode_bound(side.engine.decodes, side.instances, start, demand)
         shared = side.engine.plan.rules.unit_blocks > 0
@@ -306,42 +308,6 @@ class Tables:
         """Return why a point cannot run, as far as its pools tell; empty where they do not."""
         reasons = dict.fromkeys(self.sides[at].reason for at in (self.first[row], self.last[row]))
         return "; ".join(reason for reason in reasons if reason)
-
-
-_FREE_PROMPT = PromptBound(
-    end_s=0.0,
-    good=np.inf,
-    some_req_s=np.inf,
-    late_s=(0.0,) * LATE,
-    least_s=0.0,
-    ttft_s=(0.0, 0.0, 0.0, 0.0),
-)
-_FREE_DECODE = DecodeBound(
-    busy_s=0.0,
-    good=np.inf,
-    all_req_s=np.inf,
-    some_req_s=np.inf,
-    late_s=(0.0,) * LATE,
-    least_s=0.0,
-)
-_UNKNOWN = Side(
-    name="",
-    role="",
-    engine=None,
-    instances=0,
-    accelerator="",
-    devices=0,
-    usd_per_h=None,
-    idle_w=None,
-    max_w=None,
-    always_ends=False,
-    overhead_s=0.0,
-    wait_s=0.0,
-    nic_bytes_per_s=float("inf"),
-    kv_bytes=(),
-    kv_format="",
-    runtime="",
-)
 
 
 def _as_row(bound: PromptBound | DecodeBound) -> Rows:
