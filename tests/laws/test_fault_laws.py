@@ -133,7 +133,9 @@ def test_the_blast_radius_of_an_abort_is_one_and_others_are_not_slower():
         assert (others.tpot_s - alike.tpot_s).mean() < 0.0
         later.append(others.last_token_s - alike.last_token_s)
     assert max(one.max() for one in later) < longest_s
-    assert np.mean([one.mean() for one in later]) < -1e-3
+    everybody = np.concatenate(later)
+    assert (everybody < 0.01).mean() > 0.99
+    assert everybody.mean() < -1e-3
 
 
 def test_half_the_instances_die_and_half_the_requests_are_touched():
