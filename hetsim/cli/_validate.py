@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
 from hetsim.cli._app import app
 from hetsim.cli._options import Json
+
+if TYPE_CHECKING:
+    from hetsim.validate import Report
 
 __all__ = ["validate"]
 
@@ -48,6 +52,14 @@ def validate(
             help="Write what the model leaves out (needs --cross-fit pair --uncertainty N).",
         ),
     ] = None,
+    constants: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="DIR",
+            help="Write the constants fitted to all pairs into DIR/hardware_profiles/runtimes and "
+            "DIR/calibration/engines.yaml (needs --cross-fit pair).",
+        ),
+    ] = None,
     page: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(metavar="FILE.md", help="Put the groups into their section of a page."),
@@ -61,16 +73,16 @@ def validate(
     ] = 1,
 ) -> None:
     """Simulate measured results, and say how far off they are."""
-    from datetime import date
-
-    from hetsim.errors import Problem, ScenarioError
-    from hetsim.validate import check_drawable, draw_scatter
     from hetsim.validate import validate as check
 
-    if plot is not None:
-        check_drawable(Path(plot))
-    if discrepancy is not None and not (cross_fit and uncertainty):
-        raise ScenarioError(Problem("needs --cross-fit pair and --uncertainty N", "--discrepancy"))
+    files = {
+        "discrepancy": discrepancy,
+        "constants": constants,
+        "page": page,
+        "plot": plot,
+        "out": out,
+    }
+    _refuse_early(files, crossed=bool(cross_fit), sampled=uncertainty > 0)
     report = check(
         tables,
         workers=workers,
@@ -81,17 +93,44 @@ def validate(
         progress=_note,
     )
     print(report.to_json() if json else report.to_text())
-    if page is not None:
-        report.write_section(Path(page))
-        print(f"wrote {page}", file=sys.stderr)
-    if discrepancy is not None:
-        report.write_discrepancy(Path(discrepancy), date.today().isoformat())
-        print(f"wrote {discrepancy}", file=sys.stderr)
-    if plot is not None:
-        print(f"wrote {draw_scatter(report, Path(plot))}", file=sys.stderr)
-    if out is not None:
-        for path in report.write(Path(out)):
-            print(f"wrote {path}", file=sys.stderr)
+    for path in _written(report, {name: Path(path) for name, path in files.items() if path}):
+        print(f"wrote {path}", file=sys.stderr)
+
+
+def _refuse_early(files: dict[str, str | None], *, crossed: bool, sampled: bool) -> None:
+    """Refuse what cannot be written before minutes are spent on it."""
+    from hetsim.errors import Problem, ScenarioError
+    from hetsim.validate import check_drawable, check_root
+
+    if files["plot"] is not None:
+        check_drawable(Path(files["plot"]))
+    if files["discrepancy"] is not None and not (crossed and sampled):
+        raise ScenarioError(Problem("needs --cross-fit pair and --uncertainty N", "--discrepancy"))
+    if files["constants"] is not None:
+        if not crossed:
+            raise ScenarioError(Problem("needs --cross-fit pair", "--constants"))
+        check_root(Path(files["constants"]))
+
+
+def _written(report: Report, files: dict[str, Path]) -> Iterator[Path]:
+    """Write what was asked for, and name each file."""
+    from datetime import date
+
+    from hetsim.validate import draw_scatter
+
+    today = date.today().isoformat()
+    if "page" in files:
+        report.write_section(files["page"])
+        yield files["page"]
+    if "discrepancy" in files:
+        report.write_discrepancy(files["discrepancy"], today)
+        yield files["discrepancy"]
+    if "constants" in files:
+        yield from report.write_constants(files["constants"], today)
+    if "plot" in files:
+        yield draw_scatter(report, files["plot"])
+    if "out" in files:
+        yield from report.write(files["out"])
 
 
 def _note(done: int, total: int) -> None:

@@ -9,6 +9,7 @@ pair that is scored (``_sensitivity.py``, ``_refit.py``).
 A new kind of table: its columns in ``_table.py``, its jobs in ``_predict.py``.
 """
 
+from hetsim.validate._constants_write import check_root
 from hetsim.validate._refit import Fit
 from hetsim.validate._report import Report
 from hetsim.validate._scatter import check_drawable, draw_scatter, scatter_figure, scatter_of
@@ -27,6 +28,7 @@ __all__ = [
     "Row",
     "Table",
     "check_drawable",
+    "check_root",
     "draw_scatter",
     "read_tables",
     "scatter_figure",

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hetsim.errors import Problem, ScenarioError
+from hetsim.validate._constants import stated
+from hetsim.validate._constants_write import write_constants
 from hetsim.validate._crossfit import CrossFit
 from hetsim.validate._intervals import Intervals, discrepancy_yaml
 from hetsim.validate._page import kind_of_reason, page_with, section_text, tables_text
@@ -217,6 +219,18 @@ class Report:
         names = ", ".join(sorted({Path(table).name for table in self.tables}))
         source = f"{len(scored)} rows of {len(pairs)} pairs of device and model, {names}"
         _replace(path, discrepancy_yaml(found, date, source))
+
+    def write_constants(self, root: Path, date: str) -> tuple[Path, ...]:
+        """Write the constants fitted to all pairs into the presets below ``root``.
+
+        Raises
+        ------
+        ScenarioError
+            If the rows are not cross-fitted, or ``root`` holds no presets.
+        """
+        if self.crossed is None:
+            raise ScenarioError(Problem("needs --cross-fit pair", "--constants"))
+        return write_constants(self.crossed, stated(), root, date)
 
     def _write_rows(self, path: Path) -> Path:
         columns: dict[str, None] = {}
