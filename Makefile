@@ -4,6 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
+# Compiled files are kept: else every process of every test compiles hetsim (3 s) and its tests anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-all check lint bench docs clean
 

@@ -22,20 +22,41 @@ settings.register_profile("nightly", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
 
 
+KILLS = "tests/unit/sweep/test_sweep_kill.py::test_"
 ALONE = (
-    "tests/browser/",
-    "tests/unit/sweep/test_sweep_kill.py",
-    "tests/unit/sweep/test_sweep_cluster.py",
+    "tests/browser/test_report_explorer.py::test_2000_points_are_small_and_answer_soon",
+    f"{KILLS}three_kills",
+    f"{KILLS}twenty_kills",
+    f"{KILLS}workers_end",
+    f"{KILLS}a_worker_that_dies",
+    f"{KILLS}an_interrupt",
+    "tests/unit/sweep/test_sweep_cluster.py::test_a_cluster",
+    "tests/unit/sweep/test_sweep_cluster.py::test_a_ray_cluster",
     "tests/unit/calibrate/test_loop_real.py",
 )
-"""Tests that watch the clock or start processes of their own: not two at a time."""
+"""Tests that watch the clock, or strike processes of their own at a moment: not two at a time."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave files unread that hold nothing of what is asked for: to import them takes seconds."""
+    wanted = config.option.markexpr.partition(" ")[0]
+    if collection_path.suffix != ".py" or wanted not in ("slow", "alone"):
+        return None
+    if wanted == "alone":
+        kept = tuple(one.partition("::")[0] for one in ALONE)
+        return None if collection_path.as_posix().endswith(kept) else True
+    return None if "mark.slow" in collection_path.read_text(encoding="utf-8") else True
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what must run alone."""
+    """Mark what must run alone; refuse a slow test that the slow pass would never see."""
     for item in items:
         if item.nodeid.startswith(ALONE):
             item.add_marker(pytest.mark.alone)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    for path in sorted(slow):
+        if "mark.slow" not in path.read_text(encoding="utf-8"):
+            raise pytest.UsageError(f"{path}: has slow tests; write mark.slow in the file itself")
 
 
 def _data_folder() -> Path:
