@@ -190,9 +190,17 @@ def write_answers(folder: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def pages(run_folders: list[Path], sweep_folder: Path) -> dict[str, Path]:
+def sweep_page(sweep_folder: Path) -> Path:
+    """The page of the sweep."""
+    from hetsim.report import report
+
+    return report(sweep_folder)
+
+
+@pytest.fixture(scope="session")
+def pages(run_folders: list[Path], sweep_page: Path) -> dict[str, Path]:
     """A page of each kind."""
     from hetsim.report import compare, compare_report, report
 
     comparison = compare_report(compare(run_folders), run_folders[0].parent / "compare.html")
-    return {"run": report(run_folders[0]), "sweep": report(sweep_folder), "compare": comparison}
+    return {"run": report(run_folders[0]), "sweep": sweep_page, "compare": comparison}

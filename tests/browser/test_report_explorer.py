@@ -33,8 +33,8 @@ def state(page: Any) -> dict[str, int]:
 
 
 @pytest.fixture
-def page(look: Any, pages: dict[str, Path]) -> Any:
-    return look(pages["sweep"]).page
+def page(look: Any, sweep_page: Path) -> Any:
+    return look(sweep_page).page
 
 
 def data_of(path: Path) -> Any:
@@ -44,8 +44,8 @@ def data_of(path: Path) -> Any:
     return json.loads(found.group(1))
 
 
-def test_a_filter_changes_every_view(page: Any, pages: dict[str, Path]) -> None:
-    data = data_of(pages["sweep"])
+def test_a_filter_changes_every_view(page: Any, sweep_page: Path) -> None:
+    data = data_of(sweep_page)
     assert state(page) == {
         "status": 2000, "front": 2000, "lines": 2000,
         "marked_front": 0, "marked_lines": 0, "marked_rows": 0,
@@ -64,9 +64,9 @@ def test_a_filter_changes_every_view(page: Any, pages: dict[str, Path]) -> None:
 
 
 def test_a_range_is_a_filter_and_a_front_is_that_of_what_is_left(
-    page: Any, pages: dict[str, Path]
+    page: Any, sweep_page: Path
 ) -> None:
-    data = data_of(pages["sweep"])
+    data = data_of(sweep_page)
     page.get_by_role("group", name="cost (USD/Mtok)").get_by_label("at least").fill("2.5")
     page.wait_for_selector("body:not([data-shown='2000'])")
     by = {one["key"]: one["values"] for one in data["metrics"]}
@@ -168,15 +168,15 @@ def test_columns_sort_and_pages_turn(page: Any) -> None:
     assert float(later) >= float(cells[-1])
 
 
-def test_2000_points_are_small_and_answer_soon(browser: Any, pages: dict[str, Path]) -> None:
-    assert pages["sweep"].stat().st_size < 8e6
+def test_2000_points_are_small_and_answer_soon(browser: Any, sweep_page: Path) -> None:
+    assert sweep_page.stat().st_size < 8e6
     seen = []
     for _ in range(3):
         context = browser.new_context(viewport={"width": 1280, "height": 900})
         page = context.new_page()
         meter = context.new_cdp_session(page)
         meter.send("Performance.enable", {"timeDomain": "threadTicks"})
-        page.goto(pages["sweep"].resolve().as_uri())
+        page.goto(sweep_page.resolve().as_uri())
         page.wait_for_selector("body[data-ready]", timeout=60_000)
         figures = {
             one["name"]: one["value"] for one in meter.send("Performance.getMetrics")["metrics"]

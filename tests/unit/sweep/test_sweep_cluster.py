@@ -71,8 +71,11 @@ def test_a_cluster_gives_the_same_points_though_a_worker_dies(cluster: Any, tmp_
     assert len(kept) == len(Journal(tmp_path / "out" / "journal.jsonl").rows) == 24
 
 
-def test_a_scheduler_that_does_not_answer_is_said_so() -> None:
-    pytest.importorskip("distributed")
+def test_a_scheduler_that_does_not_answer_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    distributed = pytest.importorskip("distributed")
+    made = distributed.Client
+    impatient = lambda address, timeout: made(address, timeout=timeout / 10)  # noqa: E731
+    monkeypatch.setattr(distributed, "Client", impatient)
     with pytest.raises(HetsimError, match="no Dask scheduler answers"):
         sweep("first_sweep", cluster="tcp://127.0.0.1:9")
 

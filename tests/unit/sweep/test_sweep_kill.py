@@ -197,13 +197,23 @@ def test_a_worker_that_dies_takes_no_point_along(tmp_path: Path) -> None:
     check_whole(path, out, whole)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A small sweep, and what it gives where nothing goes wrong."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    path = write(folder, requests=60)
+    subprocess.run(command(path, folder / "whole", 1), check=True, capture_output=True)
+    return path, folder / "whole"
+
+
 @pytest.mark.slow
-def test_a_full_disk_ends_with_a_message_and_resumes(tmp_path: Path) -> None:
+def test_a_full_disk_ends_with_a_message_and_resumes(
+    undisturbed: tuple[Path, Path], tmp_path: Path
+) -> None:
     import resource
 
-    path, out = write(tmp_path, requests=60), tmp_path / "out"
-    subprocess.run(command(path, tmp_path / "whole", 1), check=True, capture_output=True)
-    limit = (tmp_path / "whole" / "journal.jsonl").stat().st_size // 2
+    (path, whole), out = undisturbed, tmp_path / "out"
+    limit = (whole / "journal.jsonl").stat().st_size // 2
 
     def small() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -214,9 +224,9 @@ def test_a_full_disk_ends_with_a_message_and_resumes(tmp_path: Path) -> None:
     assert process.returncode == 2, text
     assert "no space is left" in text and "start the same command again" in text
     assert "Traceback" not in text
-    assert 0 < lines(out) < lines(tmp_path / "whole")
+    assert 0 < lines(out) < lines(whole)
     assert not (out / "points.parquet").exists()
-    check_whole(path, out, tmp_path / "whole")
+    check_whole(path, out, whole)
 
 
 @pytest.fixture
@@ -237,21 +247,20 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_a_file_system_that_is_full_ends_with_a_message_and_resumes(
-    small_disk: Path, tmp_path: Path
+    small_disk: Path, undisturbed: tuple[Path, Path]
 ) -> None:
-    path, out = write(tmp_path, requests=60), small_disk / "out"
-    subprocess.run(command(path, tmp_path / "whole", 1), check=True, capture_output=True)
+    (path, whole), out = undisturbed, small_disk / "out"
     (small_disk / "ballast").write_bytes(b"x" * 44_000)
     _, told = (process := start(path, out, 1)).communicate()
     assert process.returncode == 2, told.decode()
     assert "no space is left" in told.decode() and "start the same command again" in told.decode()
     assert "Traceback" not in told.decode()
-    assert 0 < lines(out) < lines(tmp_path / "whole")
+    assert 0 < lines(out) < lines(whole)
     (small_disk / "ballast").unlink()
     subprocess.run(
         ["mount", "-o", "remount,size=16m", str(small_disk)], check=True, capture_output=True
     )
-    check_whole(path, out, tmp_path / "whole")
+    check_whole(path, out, whole)
 
 
 @pytest.mark.slow
