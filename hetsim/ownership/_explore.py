@@ -7,11 +7,13 @@ million states fit in memory. Bounded by a number of states; the answer says whe
 
 from __future__ import annotations
 
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from hetsim.ownership._machine import Machine
 from hetsim.ownership._mishaps import moves
-from hetsim.ownership._scene import Faults, Job, Slot
+from hetsim.ownership._scene import Faults, Job, Slot, Timer
 from hetsim.ownership._world import World
 
 __all__ = ["Explored", "explore"]
@@ -59,7 +61,11 @@ def explore(world: World, limit: int, symmetric: bool = True) -> Explored:
     return Explored(len(seen), ends, True, found)
 
 
+Key = tuple[Any, ...]
 _MACHINE = tuple(name for name in Machine.__slots__ if name not in ("states", "story"))
+_FIELDS = attrgetter(*_MACHINE)
+_MARKS = attrgetter("flying", "getting", "count", "addressed", "fenced", "mark", "corrupt")
+_BUDGET = attrgetter(*Faults.__slots__)
 
 
 def _clone(world: World) -> World:
@@ -85,8 +91,8 @@ def _slot(slot: Slot) -> Slot:
 def _job(job: Job) -> Job:
     old = job.machine
     machine: Machine = Machine.__new__(Machine)
-    for name in _MACHINE:
-        setattr(machine, name, getattr(old, name))
+    for name, value in zip(_MACHINE, _FIELDS(old), strict=True):
+        setattr(machine, name, value)
     machine.states = [*old.states]
     machine.story = None
     made = Job(machine, job.p, job.d, job.of)
@@ -97,49 +103,59 @@ def _job(job: Job) -> Job:
 
 
 def _key(world: World, symmetric: bool) -> int:
-    names = list(range(len(world.jobs)))
-    key = hash(_named(world, names, {}))
-    if symmetric and len(names) == 2:
-        return min(key, hash(_named(world, [1, 0], {"P0": "P1", "P1": "P0"})))
+    """Return a hash of the state; of the two names of a symmetric one, the smaller."""
+    now_s = world.now_s
+    jobs = [_job_key(job, now_s) for job in world.jobs]
+    timers = [(round(timer[0] - now_s, 6), *timer[1:]) for timer in world.timers]
+    budget = _BUDGET(world.faults)
+    key = hash((*_named(world, jobs, timers, None), budget))
+    if symmetric and len(jobs) == 2:
+        return min(key, hash((*_named(world, jobs, timers, (1, 0)), budget)))
     return key
 
 
-def _named(world: World, names: list[int], pools: dict[str, str]) -> tuple[Any, ...]:
-    """Return the state with request ``n`` called ``names[n]`` and pools renamed."""
-    now_s = world.now_s
-    jobs = [
-        tuple(item)
-        for _, item in sorted((names[n], _job_key(job, now_s)) for n, job in enumerate(world.jobs))
-    ]
-    slots = []
-    for name in sorted(world.pools, key=lambda pool: pools.get(pool, pool)):
+def _named(
+    world: World, jobs: list[Key], timers: list[Timer], names: tuple[int, ...] | None
+) -> tuple[Any, ...]:
+    """Return the state with request ``n`` called ``names[n]``, and the pools P renamed with it."""
+    pending: list[Any] = world.pending
+    stalled: Any = world.stalled
+    if names is not None:
+        jobs = jobs[::-1]
+        timers = [(timer[0], names[timer[1]], *timer[2:]) for timer in timers]
+        pending = [(task[0], names[task[1]], *task[2:]) for task in pending]
+        stalled = [_SWAPPED.get(name, name) for name in stalled]
+    slots: list[Any] = []
+    for name in _order(tuple(world.pools), names is not None):
         for slot in world.pools[name]:
-            holder = slot.holder and (names[slot.holder[0]], slot.holder[1])
-            slots.append((holder, slot.bits, slot.bad) if holder else None)
-    pending = sorted((task[0], names[task[1]], *task[2:]) for task in world.pending)
-    timers = sorted((round(t[0] - now_s, 6), names[t[1]], *t[2:]) for t in world.timers)
-    stalled = sorted(pools.get(name, name) for name in world.stalled)
-    faults = tuple(getattr(world.faults, name) for name in Faults.__slots__)
-    return (*jobs, *slots, tuple(pending), tuple(timers), tuple(stalled), faults)
+            if holder := slot.holder:
+                held = holder if names is None else (names[holder[0]], holder[1])
+                slots.append((held, slot.bits, slot.bad))
+            else:
+                slots.append(None)
+    words = (tuple(sorted(pending)), tuple(sorted(timers)), tuple(sorted(stalled)))
+    return (*jobs, *slots, *words)
 
 
-def _job_key(job: Job, now_s: float) -> list[Any]:
-    m = job.machine
-    lease = round(m.deadline_s - now_s, 6) if m.deadline_s > now_s else 0.0
-    return [
-        *m.states,
-        m.flying,
-        m.getting,
-        m.count,
-        m.addressed,
-        m.fenced,
-        m.mark,
-        m.outcome or "",
-        m.corrupt,
-        lease,
+_SWAPPED = {"P0": "P1", "P1": "P0"}
+
+
+@lru_cache
+def _order(pools: tuple[str, ...], swapped: bool) -> tuple[str, ...]:
+    return tuple(sorted(pools, key=lambda pool: _SWAPPED.get(pool, pool) if swapped else pool))
+
+
+def _job_key(job: Job, now_s: float) -> Key:
+    machine = job.machine
+    deadline_s = machine.deadline_s
+    return (
+        *machine.states,
+        *_MARKS(machine),
+        machine.outcome or "",
+        round(deadline_s - now_s, 6) if deadline_s > now_s else 0.0,
         tuple(sorted(job.grants.items())),
         tuple(sorted(job.last.items())),
         tuple(sorted(job.flights)),
         job.made,
         job.wrong,
-    ]
+    )
