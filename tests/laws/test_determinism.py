@@ -26,18 +26,20 @@ def digests(folder: Path, *, hash_seed: str, seed: int | None = None) -> dict[st
     }
 
 
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return digests(tmp_path_factory.mktemp("a"), hash_seed="0")
+
+
 @pytest.mark.slow
-def test_equal_runs_write_equal_bytes_whatever_the_process_folder_and_hash_seed(tmp_path: Path):
-    (tmp_path / "a").mkdir()
+def test_equal_runs_write_equal_bytes_whatever_the_process_folder_and_hash_seed(
+    first: dict[str, str], tmp_path: Path
+):
     (tmp_path / "b c").mkdir()
-    first = digests(tmp_path / "a", hash_seed="0")
     assert digests(tmp_path / "b c", hash_seed="12345") == first
 
 
 @pytest.mark.slow
-def test_another_seed_changes_the_tables(tmp_path: Path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    first = digests(tmp_path / "a", hash_seed="0")
-    other = digests(tmp_path / "b", hash_seed="0", seed=2)
+def test_another_seed_changes_the_tables(first: dict[str, str], tmp_path: Path):
+    other = digests(tmp_path, hash_seed="0", seed=2)
     assert all(first[name] != other[name] for name in ("requests", "steps", "transfers"))

@@ -305,7 +305,8 @@ def test_screening_changes_neither_the_winner_nor_the_front(tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(12))
-def test_screening_changes_no_winner_of_random_sweeps(seed: int) -> None:
+def test_screening_changes_no_winner_of_random_sweeps(seed: int, tmp_path: Path) -> None:
+    """The three share a folder: what one has simulated, the next need not, if it keeps it."""
     rng = np.random.default_rng(seed)
     base = sorted(SPACES)[int(rng.integers(len(SPACES)))]
     data = {
@@ -320,6 +321,7 @@ def test_screening_changes_no_winner_of_random_sweeps(seed: int) -> None:
         keep: sweep(
             sweep_data({**data, "screen": {"keep": keep, "objectives": goals, "round": 5}}),
             workers=1,
+            out=tmp_path,
         )
         for keep in ("all", "winner", "front")
     }

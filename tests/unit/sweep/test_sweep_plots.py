@@ -9,10 +9,14 @@ from hetsim.sweep import SweepResult, sweep, sweep_data
 
 @pytest.fixture(scope="module")
 def result() -> SweepResult:
+    loads = [
+        {"label": rate, "set": {"workload.rate": rate, "workload.requests": 1000}}
+        for rate in ("5 req/s", "30 req/s")
+    ]
     axes = [
         {"name": "n", "path": "pools.serve.instances", "levels": [1, 2, 3]},
         {"name": "seqs", "path": "pools.serve.max_seqs", "levels": [1, 4]},
-        {"name": "load", "path": "workload.rate", "levels": ["5 req/s", "30 req/s"]},
+        {"name": "load", "levels": loads},
     ]
     data = {"name": "plots", "base": "queue_mmc", "axes": axes, "screen": {"keep": "all"}}
     return sweep(sweep_data({**data, "replications": {"seeds": [1, 2]}}), workers=1)
