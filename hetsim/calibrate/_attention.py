@@ -52,6 +52,13 @@ def _mla_select(frame: pd.DataFrame, nominal: Nominal) -> tuple[pd.DataFrame, di
     return narrowed(frame, ("context below 64", _long_enough))
 
 
+def _expanded_select(frame: pd.DataFrame, nominal: Nominal) -> tuple[pd.DataFrame, dict[str, int]]:
+    # Shapes beyond the others' limits are run by single frameworks with untuned kernels.
+    frame, dropped = narrowed(frame, ("only one framework", two_frameworks))
+    rows, more = _mla_select(frame, nominal)
+    return rows, {**dropped, **more}
+
+
 def _head_known(bound: Bound, frame: pd.DataFrame) -> bool:
     """Whether what a parameter is about was measured: a head size, lone and grouped heads."""
     if bound.name == "lone_head":
@@ -77,6 +84,8 @@ def _prefill_sample(frame: pd.DataFrame, nominal: Nominal, fmt: str) -> Sample:
     both = MLA_NOPE + MLA_ROPE + MLA_VALUE
     width = np.full(len(frame), float(both)) if mla else 2.0 * frame["head_dim"].to_numpy(float)
     columns["qk_plus_v"] = width
+    # Latent attention expands keys and values per head, so that no head shares its work.
+    columns["kv_heads"] = np.zeros(len(frame)) if mla else frame["kv_heads"].to_numpy(float)
     inside = columns["new"] >= 128
     weight = np.where(columns["new"] >= 256, 1.0, 0.2) * np.where(width == 256.0, 1.5, 1.0)
     names = ("heads",) if mla else ("heads", "kv_heads", "head_dim")
@@ -90,10 +99,11 @@ def _prefill_seconds(parameters: Mapping[str, float], c: Mapping[str, Any]) -> A
         c["past"],
         c["heads"],
         c["qk_plus_v"],
-        c["bytes"],
+        fetched(parameters, c),
         c["peak"],
         c["bandwidth"],
         c["batch"],
+        c["kv_heads"],
     )
 
 
@@ -166,12 +176,28 @@ _HEADS = (
     Bound(name="head_256", start=1.0, low=0.25, high=4.0),
 )
 _LONE = Bound(name="lone_head", start=1.1, low=0.5, high=4.0)
-_ROWS = extra("q0", 5000.0, 1.0, 1e7)
+_FILL = (
+    extra("q0", 5000.0, 1.0, 1e7),
+    Bound(name="fill_p", start=1.2, low=1.0, high=8.0),
+)
+_SHARED = extra("kv0", 30.0, 0.01, 3000.0)
+_WALK = (
+    # From kernels that split every context to one block that reads it at a gigabyte per second.
+    extra("walk_ps", 1e3, 1.0, 1e6),
+    Bound(name="walk_p", start=2.0, low=1.0, high=8.0),
+)
+_TILED = (
+    # Matrix units take 64 rows at the least; pipelined kernels compute while they load.
+    Bound(name="head_tile", start=64.0, low=64.0, high=64.0),
+    Bound(name="p", start=4.0, low=4.0, high=4.0),
+)
+_CACHED = Bound(name="cache_gain", start=1.2, low=1.0, high=16.0)
+"""Rate of the last-level cache in units of memory's: up to ten beside GDDR memory."""
 
 ATTENTION_MODELS: dict[str, Model] = {
     "attention_prefill": Model(
         plain=_PREFILL_PLAIN,
-        shaped=(*_PREFILL, *_HEADS, _ROWS),
+        shaped=(*_PREFILL, *_HEADS, *_FILL, _SHARED),
         select=_attention_select,
         sample=_prefill_sample,
         seconds=_prefill_seconds,
@@ -181,15 +207,15 @@ ATTENTION_MODELS: dict[str, Model] = {
     ),
     "attention_prefill_mla": Model(
         plain=_PREFILL_PLAIN,
-        shaped=(*_PREFILL, _ROWS),
-        select=_mla_select,
+        shaped=(*_PREFILL, *_FILL, _CACHED),
+        select=_expanded_select,
         sample=_prefill_sample,
         seconds=_prefill_seconds,
         valid="prompts from 128 tokens, heads per rank 1 to 128",
     ),
     "attention_decode": Model(
         plain=_DECODE,
-        shaped=(*_DECODE, *_PER_SEQUENCE, *_HEADS, _LONE),
+        shaped=(*_DECODE, *_PER_SEQUENCE, *_HEADS, _LONE, *_WALK),
         select=_attention_select,
         sample=_decode_sample,
         seconds=_decode_seconds,
@@ -199,7 +225,7 @@ ATTENTION_MODELS: dict[str, Model] = {
     ),
     "attention_decode_mla": Model(
         plain=_DECODE,
-        shaped=(*_DECODE, *_PER_SEQUENCE[1:]),
+        shaped=(*_DECODE[:3], *_TILED, GAIN, *_PER_SEQUENCE[1:], *_WALK),
         select=_mla_select,
         sample=_decode_sample,
         seconds=_decode_seconds,

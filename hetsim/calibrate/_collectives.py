@@ -59,6 +59,10 @@ def fit_collective(frame: pd.DataFrame) -> Pieces | None:
     size, time_s = (part[c].to_numpy(float) for c in ("message_bytes", "time_s"))
     if len(size) < LEAST_POINTS:
         return None
+    fast = _undominated(size, time_s)
+    size, time_s = size[fast], time_s[fast]
+    if len(size) < LEAST_POINTS:
+        return None
     pieces = _best(size, time_s)
     inner = np.log(collective_s(pieces, size) / time_s)
     outer = np.zeros(len(size))
@@ -78,6 +82,20 @@ def fit_collective(frame: pd.DataFrame) -> Pieces | None:
         p90_out=float(np.quantile(miss_out, 0.9)),
         rse=float(1.4826 * np.median(np.abs(outer))),
     )
+
+
+_SLOWER = 1.15
+"""A point that takes this much longer than one that moves no less was another, slower kernel."""
+
+
+def _undominated(size: Any, time_s: Any) -> Any:
+    """Return which points no larger message beats: tables of several kernels, the fastest counts.
+
+    ``size`` rises. Sizes of different kernels need not meet, so that equal ones alone do not tell.
+    """
+    import numpy as np
+
+    return time_s <= _SLOWER * np.minimum.accumulate(time_s[::-1])[::-1]
 
 
 def _best(size: Any, time_s: Any) -> list[tuple[float, float]]:

@@ -26,8 +26,12 @@ __all__ = [
     "named",
 ]
 
-LEAST_POINTS, LEAST_SHAPED = 25, 100
-"""Shapes that a fit needs; with fewer, a device's relatives say more than its own table."""
+LEAST_POINTS, LEAST_SHAPED = 25, 50
+"""Shapes that a fit needs; with fewer, a device's relatives say more than its own table. From the
+second on also in the fuller form, if that predicts shapes which were held back no worse."""
+
+_MANY = 100
+"""Shapes that may be of fewer families than usual."""
 
 LEAST_FAMILIES = 3
 """Families without which a small table says too little about other shapes."""
@@ -59,7 +63,7 @@ class OperatorFit:
         """Whether the fit is good enough to be published."""
         if self.plain is None:
             return False
-        varied = self.plain.families >= LEAST_FAMILIES or self.plain.points >= LEAST_SHAPED
+        varied = self.plain.families >= LEAST_FAMILIES or self.plain.points >= _MANY
         found = [made.median_out for made in (self.plain, self.shaped) if made is not None]
         return varied and min(found) <= WORST_MEDIAN
 
@@ -167,7 +171,7 @@ def _better(model: Model, plain: Fitted | None, shaped: Fitted | None) -> Fitted
 def _judged(
     model: Model, rows: pd.DataFrame, nominal: Nominal, fmt: str, *, shaped: bool
 ) -> Fitted:
-    bounds = model.shaped if shaped else model.plain
+    bounds = model.fuller(nominal) if shaped else model.plain
     if model.known is not None:
         bounds = tuple(bound for bound in bounds if model.known(bound, rows))
     if not shaped and model.plain_rows is not None:

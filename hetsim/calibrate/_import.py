@@ -65,8 +65,9 @@ def import_tables(
     """Fit kernel tables and write ``<out>/<accelerator>/<date>.yaml`` and ``<out>/KERNELS.md``.
 
     ``accelerators`` defaults to all that any adapter knows; ``roots`` gives folders to adapters
-    whose tables are not in an installed package. Running it twice changes nothing. Nothing is
-    written before every device is fitted; each file appears whole.
+    whose tables are not in an installed package. Running it twice changes nothing. A device of
+    which nothing was measured has no file. Nothing is written before every device is fitted; each
+    file appears whole.
 
     Raises
     ------
@@ -82,6 +83,8 @@ def import_tables(
     for accelerator in wanted:
         frames, source = read_tables(names, accelerator, roots)
         fit = fit_device(nominal_of(accelerator), frames)
+        if not (fit.operators or fit.collectives):
+            continue  # nothing was measured on it: its file would say nothing, and hide a relative
         provider = _provider(names, accelerator)
         texts[out / accelerator / f"{date}.yaml"] = calibration_text(fit, date, provider, source)
         fits.append(fit)

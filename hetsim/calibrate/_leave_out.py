@@ -114,15 +114,23 @@ def _misses(model: Model, parameters: Parameters, sample: Sample, gain: float) -
     return np.log(model.seconds(cells, sample.columns) / sample.time_s)
 
 
+_ATTENTION = ("fill_p", "kv0", "walk_p", "head_tile")
+_EXPERTS = ("tile_rows", "tile_half")
+
+
 def _cells(parameters: Parameters) -> dict[str, float]:
     """Return parameters under the names that the equations take them by."""
     rates = ("e_c", "e_m", "p", "s0_tokens", "m0", "n0", "k0", "q0")
-    same = (*rates, "head_64", "head_256", "lone_head")
-    made: dict[str, float] = {name: getattr(parameters, name) for name in same}
+    same = (*rates, "head_64", "head_256", "lone_head", "feed", "wave", "blocks")
+    made: dict[str, float] = {
+        name: getattr(parameters, name) for name in (*same, *_ATTENTION, *_EXPERTS)
+    }
     made["t0_us"] = parameters.t0_s * 1e6
     made["walk_ps"], made["token_ps"] = parameters.walk_s * 1e12, parameters.token_s * 1e12
+    made["tile_walk_ps"] = parameters.tile_walk_s * 1e12
+    made["pass_ps"] = parameters.pass_s * 1e12
     made["per_kv_head_ns"] = parameters.per_kv_head_s * 1e9
-    made["per_head_ns"] = parameters.per_head_s * 1e9
+    made["per_head_ns"], made["row_ns"] = parameters.per_head_s * 1e9, parameters.row_s * 1e9
     return made
 
 

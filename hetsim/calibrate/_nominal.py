@@ -1,4 +1,4 @@
-"""Nominal values that efficiencies are fractions of, and cache sizes that decide what was warm."""
+"""Nominal values that efficiencies are fractions of, caches that decide what was warm, blocks."""
 
 from __future__ import annotations
 
@@ -30,6 +30,29 @@ Source: vendors' architecture notes: NVIDIA Ampere 2020, Hopper 2022, Ada 2022 a
 Cache). A benchmark that repeats a kernel finds its operands there; serving does not.
 """
 
+_BLOCKS = {
+    "a100-sxm4-80": 108,
+    "a40": 84,
+    "rtxa6000": 84,
+    "h100-sxm": 132,
+    "h200-sxm": 132,
+    "b200-sxm": 148,
+    "b300-sxm": 148,
+    "gb200": 148,
+    "gb300": 152,
+    "l40s": 142,
+    "rtxpro6000-server": 188,
+    "arc-pro-b60": 160,
+    "mi300x": 304,
+    "mi308x": 80,
+    "mi355x": 256,
+}
+"""Multiprocessors: how many tiles of a projection are computed at once.
+
+Source: vendors' architecture notes, as above (NVIDIA: streaming multiprocessors in operation; AMD:
+compute units; Intel Battlemage: 20 cores of 8 vector engines, each with its matrix unit).
+"""
+
 _ROOF_OF_SOFTWARE = "bf16"
 """Roof of a format that the device has no matrix unit for: its kernels compute in 16 bit."""
 
@@ -42,6 +65,13 @@ class Nominal:
     bandwidth_bytes_per_s: float
     peaks_flop_per_s: dict[str, float]
     cache_bytes: float
+    blocks: float = 0.0
+    """Tiles of a projection that are computed at once; 0 if not known."""
+
+    @property
+    def cache_capacity_bytes(self) -> float:
+        """The cache as the driver counts it: vendors' megabytes of cache are binary ones."""
+        return self.cache_bytes * 2**20 / 1e6
 
     def peak(self, roof: str) -> float:
         """Return the peak at ``roof``, or of 16-bit arithmetic where the device lacks it."""
@@ -76,4 +106,5 @@ def nominal_of(accelerator: str) -> Nominal:
         bandwidth_bytes_per_s=bandwidth,
         peaks_flop_per_s=peaks,
         cache_bytes=cache,
+        blocks=float(_BLOCKS.get(device.name, 0)),
     )

@@ -48,9 +48,18 @@ class Model:
     seconds: Callable[[Mapping[str, float], Mapping[str, Any]], Any]
     plain_rows: Callable[[Any], Any] | None = None
     """From a frame to the rows that the plain form is fitted to, if fewer."""
+    on_blocks: tuple[Bound, ...] = ()
+    """Instead of ``shaped``, on devices whose number of multiprocessors is known."""
     known: Callable[[Bound, Any], bool] | None = None
     """Whether the rows can tell a parameter at all; the others are left out."""
     valid: str = ""
+
+    def fuller(self, nominal: Nominal) -> tuple[Bound, ...]:
+        """Return the parameters of the shaped entry on a device, its number of blocks fixed."""
+        if not self.on_blocks or not nominal.blocks:
+            return self.shaped
+        blocks = nominal.blocks
+        return (*self.on_blocks, Bound(name="blocks", start=blocks, low=blocks, high=blocks))
 
 
 T0 = Bound(name="t0_us", start=5.0, low=0.05, high=300.0, log=True)
@@ -126,7 +135,7 @@ def base_columns(frame: pd.DataFrame, nominal: Nominal, fmt: str) -> dict[str, A
     rows = len(frame)
     return {
         "bytes": moved,
-        "cold": _cold(moved, nominal),
+        "cold": frame["cold"].to_numpy(float) if "cold" in frame else _cold(moved, nominal),
         "peak": np.full(rows, nominal.peak(kernel_format(fmt).roof)),
         "bandwidth": np.full(rows, nominal.bandwidth_bytes_per_s),
     }

@@ -171,17 +171,27 @@ same shape are not errors and are not used.
 The forms, in seconds, with `N_p(a, b, ...) = (a^p + b^p + ...)^(1/p)`, the format's nominal `peak`,
 the nominal bandwidth `bw`, and every absent parameter zero (a head factor: one):
 
-- gemm: `t0 + N_p(bytes / (bw e_m), 2 (m + m0) (n + n0) (k + k0) / (peak e_c), k walk)`
-- grouped_gemm: `t0 + tokens hidden token + N_p(bytes / (bw e_m), work / (peak e_c))`,
-  `work = 2 (rows + distinct m0) ((2 width + n0) hidden + (hidden + n0) width)`; tokens of the whole
-  expert group, rows = tokens k / EP, distinct experts that work here, width = inter / expert TP
-- attention_prefill: `t0 + N_p(bytes / (bw e_m), W / (peak e_c))`,
-  `W = 2 h (d_qk + d_v) (sum of contexts + new s0 / 2) head_factor (1 + q0 / (h new))`, new = new
+- gemm: `t0 + m (row + k token) + N_p(bytes / (bw e_m), 2 E (k + k0) / (peak e_c), k walk)`; `E` is
+  the stair of output tiles, the least over tiles of `a x b` elements, 16 x 16 to 256 x 256, of
+  `a b (1 + feed (1/a + 1/b)) / (1 + feed/128) blocks (u + wave (ceil(u) - u))` with
+  `u = ceil(m/a) ceil(n/b) / blocks` waves over `blocks` multiprocessors; `(m + m0) (n + n0)` on
+  devices whose number of multiprocessors is not known
+- grouped_gemm: `t0 + passes pass + tile (hidden + width) tile_walk + N_p(bytes / (bw e_m),
+  2 padded ((2 width + n0) hidden + (hidden + n0) width) / (peak e_c))`; tokens of the whole expert
+  group, rows = tokens k / EP, distinct experts that work here, width = inter / expert TP;
+  `tile = tile_rows y / (y + tile_half)` with `y = tokens k EP / experts`, as a library counts
+  before it knows how many copies come; `padded = hypot(rows, distinct tile)`,
+  `passes = tokens (4 hidden + k (hidden + 1.5 width))`; plain: padded = rows
+- attention_prefill: `t0 + N_p(bytes / (bw e_m), N_fill_p(W, W q0 / (h new)) / (peak e_c))`,
+  `W = 2 (h (d_qk + d_v) + kv_heads kv0) (sum of contexts + new s0 / 2) head_factor`, new = new
   tokens of all prompts; head_factor is head_64, 1, head_256 at head sizes 64, 128, 256, linear in
-  the logarithm between, flat outside
-- attention_decode: `t0 + batch (kv_heads per_kv_head + heads per_head) + sum of contexts
-  N_p(head_factor lone_head bytes / (bw e_m), FLOP / (peak e_c))`, bytes and FLOP per token of
-  context, the peak that of bf16; lone_head counts where every KV head serves one query head
+  the logarithm between, flat outside; kv0 are elements per KV head, which its query heads share
+  (latent attention: none); fill_p absent: 1
+- attention_decode: `t0 + batch (kv_heads per_kv_head + heads per_head) + sum of contexts slope`,
+  `slope = N_p(N_walk_p(head_factor lone_head bytes / (bw e_m), walk / batch), F / (peak e_c))`, `F`
+  FLOP, times `max(heads, head_tile) / heads` in latent attention where a fit states the tile;
+  bytes and FLOP per token of context, the peak that of bf16; lone_head counts where every KV head
+  serves one query head; walk is the time of one block per token of a sequence
 - elementwise: `t0 + bytes / (bw e_m)`; collectives: the minimum over the pieces of
   `t0 + bytes / rate`
 

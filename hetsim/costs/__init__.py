@@ -11,9 +11,11 @@ from hetsim.costs._calibration import GRADES, Calibration, Grade, Parameters, Pi
 from hetsim.costs._calibration_files import load_calibration, read_calibration_file
 from hetsim.costs._collectives import measured_pieces
 from hetsim.costs._constant import ConstantModel
+from hetsim.costs._grouped import expert_passes, expert_tile
 from hetsim.costs._network import Group, NetworkUse
 from hetsim.costs._roles import checkpoint_precision
 from hetsim.costs._roofline import expected_experts, smooth_max
+from hetsim.costs._stairs import TILES, tile_weight
 from hetsim.costs._step import StepModel
 from hetsim.costs._types import (
     DecodePoint,
@@ -29,6 +31,7 @@ from hetsim.costs._types import (
 
 __all__ = [
     "GRADES",
+    "TILES",
     "Calibration",
     "ConstantModel",
     "DecodePoint",
@@ -49,9 +52,12 @@ __all__ = [
     "build_step_model",
     "checkpoint_precision",
     "expected_experts",
+    "expert_passes",
+    "expert_tile",
     "load_calibration",
     "measured_pieces",
     "read_calibration_file",
     "smooth_max",
+    "tile_weight",
     "worst_grade",
 ]

@@ -21,9 +21,14 @@ class Slope(NamedTuple):
     window: int
     """Index into the windows of the model."""
     time_s: float
+    """The least, among so many sequences that blocks walking their context are no bound."""
     flops: float
     bytes: float
     bound: int
+    compute_s: float
+    memory_s: float
+    walk_s: float
+    """Of one block, while those of other sequences walk beside it."""
 
 
 def windows_of(attentions: list[Attention]) -> tuple[int | None, ...]:
@@ -53,21 +58,30 @@ def _kv_factor(attention: Attention, decode: Parameters, tp: int) -> float:
     return factor * decode.lone_head if alone else factor
 
 
+def _padding(attention: Attention, decode: Parameters, tp: int) -> float:
+    """Return how many rows a matrix tile computes for each query head of a rank."""
+    heads = attention.heads / tp
+    return max(1.0, decode.head_tile / heads) if heads else 1.0
+
+
 class AttentionOp:
     """Scores and values of ``count`` layers of one kind on one device, projections excluded.
 
     Decode: ``t0 + batch * sequence_s + sum(slope * context)``, with the smooth maximum taken on
-    the coefficients, so that the time is affine in context at a fixed batch.
+    the coefficients, so that the time is affine in context at a fixed batch. The slope has the
+    walk of a block as a part, ``walk / batch``: :meth:`slope_s`.
 
-    Prompts: ``t0 + norm_p(bytes / (bw e_m), f (flops + lost) / (peak e_c))``. ``lost`` is in FLOPs
-    of one context token: ``new s0/2``, which for a prompt without past is the familiar factor
-    ``1 + s0/s``, and ``q0/h`` mean queries of the deepest chunk, for too few query rows. ``f`` is
-    the factor of the head size. Bytes: queries and outputs, and the KV of the context.
+    Prompts: ``t0 + norm_p(bytes / (bw e_m), norm_fill(f (flops + lost), f few) / (peak e_c))``.
+    ``lost`` is ``new s0/2`` context tokens, which for a prompt without past is the familiar factor
+    ``1 + s0/s``; ``few`` are ``q0/h`` mean queries of the deepest chunk, for too few query rows.
+    ``f`` is the factor of the head size and of what KV heads add to their query heads. Bytes:
+    queries and outputs, and the KV of the context.
     """
 
     __slots__ = (
         "_bytes_new",
         "_bytes_past",
+        "_fill_p",
         "_flops_each",
         "_kind",
         "_limit",
@@ -91,6 +105,7 @@ class AttentionOp:
         "sequence_flops",
         "sequence_s",
         "slopes",
+        "walks",
     )
 
     def __init__(
@@ -122,7 +137,8 @@ class AttentionOp:
         self._set_prompt(attention, prefill, roles.wide.bytes_per_element, peak, bandwidth)
         self._set_sequence(attention, decode, peak, bandwidth)
         read_s = _kv_factor(attention, decode, tp) / (bandwidth * decode.e_m)
-        self._set_slopes(decode, peak, read_s, roles.kv.bytes_per_element, windows)
+        flop_s = _padding(attention, decode, tp) / (peak * decode.e_c)
+        self._set_slopes(decode, flop_s, read_s, roles.kv.bytes_per_element, windows)
 
     def _set_prompt(
         self, attention: Attention, prefill: Parameters, wide: float, peak: float, bandwidth: float
@@ -138,6 +154,10 @@ class AttentionOp:
             self._bytes_past = self.kv_bytes
             self._bytes_new = self.kv_bytes + heads * both * wide
         factor = head_factor(prefill.head_64, prefill.head_256, 0.5 * both)
+        if attention.kind == "gqa":
+            kv_heads = max(1.0, attention.kv_heads / self._tp)
+            factor *= 1.0 + kv_heads * prefill.kv0 / (heads * both)
+        self._fill_p = prefill.fill_p
         self._s_per_flop = factor / (peak * prefill.e_c)
         self._s_per_byte = 1.0 / (bandwidth * prefill.e_m)
         self._p = prefill.p
@@ -165,7 +185,7 @@ class AttentionOp:
     def _set_slopes(
         self,
         decode: Parameters,
-        peak: float,
+        flop_s: float,
         read_s: float,
         element: float,
         windows: tuple[int | None, ...],
@@ -176,23 +196,38 @@ class AttentionOp:
                 self._limit,
                 kind.decode_flops_per_context_token(tp),
                 kind.decode_kv_elements_per_context_token(tp) * element,
+                decode.walk_s,
             ),
             (
                 None,
                 kind.index_flops_per_context_token(tp),
                 kind.index_elements_per_context_token(tp) * element,
+                0.0,  # an index is short and read in pieces
             ),
         )
         slopes = []
-        for window, flops, moved in read:
+        for window, flops, moved, walk in read:
             if moved <= 0.0:
                 continue
-            compute = flops / (peak * decode.e_c)
-            memory = moved * read_s
+            compute, memory = flops * flop_s, moved * read_s
             time_s = smooth_max(compute, memory, decode.p)
             bound = 0 if compute > memory else 1
-            slopes.append(Slope(windows.index(window), time_s, flops, moved, bound))
+            at = windows.index(window)
+            slopes.append(Slope(at, time_s, flops, moved, bound, compute, memory, walk))
         self.slopes = tuple(slopes)
+        self.walks = any(slope.walk_s > 0.0 for slope in slopes)
+
+    def slope_s(self, slope: Slope, batch: int) -> float:
+        """Return the seconds per token of context among ``batch`` sequences.
+
+        ``norm_p(compute, norm_walk_p(memory, walk / batch))``: one block walks the context of a
+        sequence, and the blocks of ``batch`` sequences of about one length walk side by side.
+        """
+        if slope.walk_s <= 0.0:
+            return slope.time_s
+        walk = slope.walk_s / max(1, batch)
+        memory = smooth_max(slope.memory_s, walk, self.decode.walk_p)
+        return smooth_max(slope.compute_s, memory, self.decode.p)
 
     @property
     def runs(self) -> bool:
@@ -215,5 +250,7 @@ class AttentionOp:
             moved += self._bytes_new * new + self._bytes_past * read
         # Too few query rows cost as much as the deepest chunk's mean query.
         few = self._rows * (deepest * self._flops_each + self._lost)
-        compute = (flops + tokens * self._lost + few) * self._s_per_flop
+        work = flops + tokens * self._lost
+        work = work + few if self._fill_p == 1.0 else smooth_max(work, few, self._fill_p)
+        compute = work * self._s_per_flop
         return smooth_max(compute, moved * self._s_per_byte, self._p), flops

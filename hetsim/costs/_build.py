@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hetsim.costs._calibration import Calibration
 from hetsim.costs._collectives import Collectives
 from hetsim.costs._compile import compile_stage
 from hetsim.costs._memory import memory_of
 from hetsim.costs._network import network_use
+from hetsim.costs._overlap import OverlappedStepModel
 from hetsim.costs._roles import resolve_roles
 from hetsim.costs._stage import StageSums
 from hetsim.costs._step import ModelFlops, StepModel
@@ -65,7 +68,7 @@ def build_step_model(
     """Return the step model of one instance.
 
     Without ``links`` the instance lies in one scale-up domain (the accelerator's own); a group
-    that exceeds it needs them.
+    that exceeds it needs them. Two-batch overlap has no effect where no tokens are exchanged.
 
     Raises
     ------
@@ -83,14 +86,19 @@ def build_step_model(
     )
     peak = accelerator.peaks_flop_per_s[roles.compute.roof]
     bandwidth = accelerator.require("memory_bytes_per_s", "step times")
-    return StepModel(
-        sums=StageSums(stage),
-        layout=layout,
-        overheads=overheads,
-        memory=memory_of(model, layout, roles, stage.windows),
-        model_flops=_model_flops(model),
-        peak_flop_per_s=peak * layout.devices,
-        peak_bytes_per_s=bandwidth * layout.devices,
-        notes=roles.notes,
-        network=network_use(stage, layout, links),
-    )
+    overlapped = overheads.two_batch_overlap and any(op.kind == "all_to_all" for op in stage.shared)
+    parts: dict[str, Any] = {
+        "sums": StageSums(stage),
+        "layout": layout,
+        "overheads": overheads,
+        "memory": memory_of(model, layout, roles, stage.windows),
+        "model_flops": _model_flops(model),
+        "peak_flop_per_s": peak * layout.devices,
+        "peak_bytes_per_s": bandwidth * layout.devices,
+        "notes": roles.notes,
+        "network": network_use(stage, layout, links, 2 if overlapped else 1),
+    }
+    if not overlapped:
+        return StepModel(**parts)
+    routed = sum(group.count for group in model.layers if group.mlp.kind == "moe")
+    return OverlappedStepModel(moe_share=routed / model.layer_count, **parts)

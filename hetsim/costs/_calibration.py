@@ -57,12 +57,20 @@ class Parameters:
 
     ``t = t0 + smooth_max(work / (peak e_c), bytes / (bandwidth e_m))``. The further terms say how
     shapes change the work, each where physics has a reason; at their defaults the work is the
-    FLOPs. Projections: ``m0, n0, k0`` elements lost to tiles that are not full, ``walk_s`` the
-    time of one block per element of k. Experts: ``m0`` rows lost per expert, ``token_s`` per
-    token and hidden element (sorting). Prompt attention: ``s0_tokens`` (speed halves at that
-    length), ``q0`` query rows that fill the device, ``head_64`` and ``head_256`` the work per
-    FLOP at other head sizes than 128. Decode attention: seconds per head of a sequence, and
-    ``lone_head`` the work per byte where every KV head serves one query head.
+    FLOPs. Projections: with ``blocks`` multiprocessors the stair of output tiles (``feed`` products
+    as long as one operand, ``wave`` of the last wave that is waited for), else ``m0, n0`` elements
+    lost to tiles that are not full; ``k0`` elements of k to fill and empty a tile, ``walk_s`` the
+    time of one block per element of k, ``row_s`` and ``token_s`` of quantising activations, per
+    row and per element. Experts: ``tile_rows`` rows of the largest tile and the copies per expert
+    at which half of it is used (``tile_half``), ``tile_walk_s`` the time of a row of a tile per
+    element along k, ``pass_s`` per element that passes by the matrices; or ``m0`` rows lost per
+    expert, ``token_s`` per token and hidden element. Prompt attention: ``s0_tokens`` (speed halves
+    at that length), ``q0`` query rows that fill the device (``fill_p`` the exponent with which a
+    wave that does not joins the work), ``kv0`` elements that a KV head's context is worth beside
+    its query heads', ``head_64`` and ``head_256`` the work per FLOP at other head sizes than 128.
+    Decode attention: seconds per head of a sequence, ``lone_head`` the work per byte where every
+    KV head serves one query head, ``walk_s`` the time of one block per token of context (``walk_p``
+    its exponent beside memory), ``head_tile`` query heads that a matrix tile computes at the least.
     """
 
     t0_s: float
@@ -74,8 +82,20 @@ class Parameters:
     n0: float = 0.0
     k0: float = 0.0
     walk_s: float = 0.0
+    feed: float = 0.0
+    wave: float = 0.0
+    blocks: float = 0.0
+    row_s: float = 0.0
     token_s: float = 0.0
+    tile_rows: float = 0.0
+    tile_half: float = 0.0
+    tile_walk_s: float = 0.0
+    pass_s: float = 0.0
     q0: float = 0.0
+    fill_p: float = 1.0
+    kv0: float = 0.0
+    head_tile: float = 0.0
+    walk_p: float = 1.0
     head_64: float = 1.0
     head_256: float = 1.0
     lone_head: float = 1.0

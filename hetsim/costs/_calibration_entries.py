@@ -34,8 +34,20 @@ class ShapedEntry:
     n0: float = 0.0
     k0: float = 0.0
     walk_ps: float = 0.0
+    feed: float = 0.0
+    wave: float = 0.0
+    blocks: float = 0.0
+    row_ns: float = 0.0
     token_ps: float = 0.0
+    tile_rows: float = 0.0
+    tile_half: float = 0.0
+    tile_walk_ps: float = 0.0
+    pass_ps: float = 0.0
     q0: float = 0.0
+    fill_p: float = 1.0
+    kv0: float = 0.0
+    head_tile: float = 0.0
+    walk_p: float = 1.0
     head_64: float = 1.0
     head_256: float = 1.0
     lone_head: float = 1.0
@@ -54,12 +66,22 @@ class ShapedEntry:
         sizes = [getattr(self, name) for name in ("t0_us", "rse", *SIZES, *SCALED)]
         if min(sizes) < 0.0 or min(self.head_64, self.head_256, self.lone_head) <= 0.0:
             raise ValueError("no term may be negative, and head factors must be above 0")
+        if not (1.0 <= self.fill_p <= 8.0 and 1.0 <= self.walk_p <= 8.0):
+            raise ValueError("fill_p and walk_p must lie in [1, 8]")
+        if self.wave > 1.0:
+            raise ValueError(f"wave is {self.wave:g}; a part of the last wave lies in [0, 1]")
 
 
-SIZES = ("s0_tokens", "m0", "n0", "k0", "q0")
+SIZES = (
+    *("s0_tokens", "m0", "n0", "k0", "q0", "feed", "wave", "blocks", "kv0", "head_tile"),
+    *("tile_rows", "tile_half"),
+)
 SCALED = {
     "walk_ps": ("walk_s", 1e-12),
     "token_ps": ("token_s", 1e-12),
+    "tile_walk_ps": ("tile_walk_s", 1e-12),
+    "pass_ps": ("pass_s", 1e-12),
+    "row_ns": ("row_s", 1e-9),
     "per_kv_head_ns": ("per_kv_head_s", 1e-9),
     "per_head_ns": ("per_head_s", 1e-9),
 }

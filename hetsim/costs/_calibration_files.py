@@ -252,7 +252,7 @@ def _covariance(errors: Mapping[str, float]) -> tuple[tuple[float, ...], ...]:
 
 def _shaped(entry: ShapedEntry) -> dict[str, float]:
     """Return the terms of a shaped entry, in SI units."""
-    same = ("e_c", "e_m", "p", "head_64", "head_256", "lone_head", *SIZES)
+    same = ("e_c", "e_m", "p", "head_64", "head_256", "lone_head", "fill_p", "walk_p", *SIZES)
     made: dict[str, float] = {name: getattr(entry, name) for name in same}
     made["t0_s"] = entry.t0_us * 1e-6
     for name, (field, unit) in SCALED.items():

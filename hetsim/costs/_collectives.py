@@ -7,6 +7,7 @@ from math import ceil, log2
 from typing import NamedTuple
 
 from hetsim.costs._calibration import Calibration, Piece
+from hetsim.costs._exchange import Routing, exchange_pieces
 from hetsim.costs._types import GroupLinks, Layout
 from hetsim.errors import Problem, ScenarioError
 from hetsim.hardware import Accelerator, get_accelerator
@@ -26,6 +27,10 @@ _EXCHANGE = 0.40
 """Of the scale-up rate in expert all-to-all (DeepEP and public MoE serving rows)."""
 NETWORK_RATIO = 0.80
 """Of the NIC line in collectives across nodes (NCCL over 400 Gbit/s, large messages)."""
+
+_BOARD = 8
+"""Most devices of a scale-up domain that is one server."""
+_GROUPS = (2, 4, 8, 16, 32, 64)
 
 _FLOOR_S = {"switched": 3.5e-6, "mesh": 10e-6, "torus": 5e-6, "pcie": 20e-6}
 _HOP_S = 0.75e-6
@@ -91,6 +96,39 @@ class Collectives:
             return ()
         return self._known(kind, ranks)
 
+    def measured_near(self, kind: str, ranks: int) -> tuple[int, tuple[Piece, ...]]:
+        """Return the nearest group size over which ``kind`` was measured, and its pieces."""
+        for near in sorted(_GROUPS, key=lambda size: abs(log2(size / ranks))):
+            pieces = self.measured(kind, near)
+            if pieces:
+                return near, pieces
+        return 0, ()
+
+    def exchange(
+        self, direction: str, routing: Routing, ranks: int, sharing: int
+    ) -> tuple[Piece, ...]:
+        """Return both ways to exchange tokens with experts over nodes; () inside one node.
+
+        ``ranks`` hold different experts, each rank being ``sharing`` devices that cut them.
+
+        Raises
+        ------
+        ScenarioError
+            If the network is not stated.
+        """
+        if ranks * sharing <= self._links.devices_per_domain:
+            return ()
+        local, wire = max(1, self._links.devices_per_domain // sharing), self._wire()
+        return exchange_pieces(
+            direction,
+            routing,
+            ranks,
+            local,
+            scale_up_bytes_per_s=min(wire.aggregate, wire.per_peer * max(1, local - 1)),
+            line_bytes_per_s=self._line(ranks * sharing),
+            latency_s=self._links.network_latency_s,
+        )
+
     def stage_link(self, layout: Layout) -> tuple[Piece, ...]:
         """Return what sends a hidden row to the next pipeline stage, inside or across nodes."""
         if layout.devices <= self._links.devices_per_domain:
@@ -132,8 +170,12 @@ class Collectives:
             name = self._calibration.lender(kind, ranks)
         if not name:
             return pieces
-        there, here = _wire_of(get_accelerator(name)), self._wire()
+        lender = get_accelerator(name)
+        there, here = _wire_of(lender), self._wire()
         if there.kind != here.kind:
+            return ()
+        if kind.startswith("moe_") and _is_rack(lender) != _is_rack(self._device):
+            # Kernels that share the memory of a rack are others than those of a board.
             return ()
         ratio = there.aggregate / here.aggregate
         return tuple(replace(piece, s_per_byte=piece.s_per_byte * ratio) for piece in pieces)
@@ -173,7 +215,8 @@ class Collectives:
             return 0.5 * rounds / (_rate_of("pcie", ranks) * reach)
         return rounds * (ranks - 1) / ranks / (_SWITCHED * reach)
 
-    def _outside(self, kind: str, ranks: int, local: int) -> Piece:
+    def _line(self, ranks: int) -> float:
+        """Return the line rate of a device's NICs."""
         rate = self._links.network_bytes_per_s
         if not rate:
             raise ScenarioError(
@@ -182,6 +225,10 @@ class Collectives:
                     f"{self._links.devices_per_domain}; state the network that joins the nodes"
                 )
             )
+        return rate
+
+    def _outside(self, kind: str, ranks: int, local: int) -> Piece:
+        rate = self._line(ranks)
         nodes = ceil(ranks / local)
         floor = _NETWORK_FLOOR_S + 2.0 * log2(nodes) * self._links.network_latency_s
         if kind == "p2p":
@@ -212,6 +259,10 @@ def _wire_of(device: Accelerator) -> Wire:
         return Wire("pcie", host, host)
     per_peer = up.per_peer_bytes_per_s or up.aggregate_bytes_per_s
     return Wire(up.topology, up.aggregate_bytes_per_s, per_peer)
+
+
+def _is_rack(device: Accelerator) -> bool:
+    return (device.scale_up.domain or 1) > _BOARD
 
 
 def _rate_of(kind: str, ranks: int) -> float:

@@ -8,7 +8,9 @@ from typing import NamedTuple
 from hetsim.costs._attention import AttentionOp, windows_of
 from hetsim.costs._calibration import Calibration, Parameters
 from hetsim.costs._collectives import Collectives
-from hetsim.costs._operators import GemmOp, GroupedOp, LinkOp, Roof, TokenOp, TrafficOp
+from hetsim.costs._exchange import ExchangeOp, Routing
+from hetsim.costs._grouped import GroupedOp
+from hetsim.costs._operators import GemmOp, LinkOp, Roof, TokenOp, TrafficOp
 from hetsim.costs._roles import Roles
 from hetsim.costs._roofline import expected_ranks
 from hetsim.costs._types import Layout
@@ -180,7 +182,8 @@ class _Builder:
         roof = roof._replace(output_bytes=roof.input_bytes)
         made = GroupedOp("experts", "grouped_gemm", "all", fmt, count, parameters, gemms, roof)
         local, width = mlp.experts / layout.ep, mlp.latent or self.model.hidden
-        made.route(local, mlp.experts, mlp.top_k, width, parameters.token_s)
+        token_s, pass_s = parameters.token_s, parameters.pass_s
+        made.route(local, mlp.experts, mlp.top_k, width, token_s, pass_s)
         self.add(("experts", mlp), made)
 
     def _exchange(self, mlp: Mlp, count: float) -> None:
@@ -200,17 +203,33 @@ class _Builder:
             return
         for name, element in (("dispatch", self.roles.moved), ("combine", self.roles.wide)):
             sent = self.model.hidden * element.bytes_per_element / layout.ranks
-            self._exchange_link(name, mlp.top_k, sent, count)
+            if not self._exchange_over_nodes(name, mlp, sent, count):
+                self._exchange_link(name, mlp.top_k, sent, count)
+
+    def _exchange_over_nodes(self, name: str, mlp: Mlp, sent: float, count: float) -> bool:
+        """Add one direction of an expert exchange over several nodes; False inside one."""
+        layout = self.layout
+        routing = Routing(mlp.experts, mlp.top_k, mlp.groups, mlp.top_groups)
+        pieces = self.collectives.exchange(name, routing, layout.ep, layout.expert_tp)
+        if not pieces:
+            return False
+        key = (name, sent, routing)
+        # Pieces are of a device's own tokens, and an operator counts those of all ranks.
+        made = ExchangeOp(f"moe_{name}", count, pieces, sent, layout.ranks)
+        self.add(key, made)
+        return True
 
     def _exchange_link(self, name: str, top_k: int, sent: float, count: float) -> None:
         """Add one direction of the expert exchange; ``sent`` is a row per token of all ranks."""
         layout = self.layout
-        pieces = self.collectives.measured(f"moe_{name}", layout.ranks)
+        near, pieces = self.collectives.measured_near(f"moe_{name}", layout.ranks)
+        copies = expected_ranks(layout.ep, top_k)
         if pieces:
-            copies = float(top_k)  # the tables count every copy
+            # The tables count every copy; over more or fewer ranks, as many more or fewer rows.
+            same = near == layout.ranks
+            copies = float(top_k) * (1.0 if same else copies / expected_ranks(near, top_k))
         else:
             pieces = self.collectives.pieces("all_to_all", layout.ranks)
-            copies = expected_ranks(layout.ep, top_k)
         moved, ranks = copies * sent, layout.ranks
         made = LinkOp(f"moe_{name}", "all_to_all", "all", count, pieces, moved, ranks)
         self.add((name, sent), made)

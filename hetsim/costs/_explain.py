@@ -13,6 +13,7 @@ from math import ceil
 from hetsim.costs._attention import AttentionOp
 from hetsim.costs._calibration import Grade, Parameters, worst_grade
 from hetsim.costs._operators import BOUNDS, TokenOp
+from hetsim.costs._overlap import OverlappedStepModel, halves_of
 from hetsim.costs._step import StepModel
 from hetsim.costs._types import Chunk, OperatorCost, RankLoad
 
@@ -53,17 +54,57 @@ def _slowest(model: StepModel, loads: Sequence[RankLoad], scale: float, *, host:
     if not any(load.chunks or load.batch for load in loads):
         return {}
     passes = model.passes(max(len(load.chunks) + load.batch for load in loads))
+    tokens = [sum(new for new, _ in load.chunks) + load.batch for load in loads]
+    # The decodes of a mixed step pay what they would uncut; there is no host time with that.
+    halves = 2 if host and _is_cut(model, ceil(max(tokens) / passes)) else 1
+    shared: Rows = {}
+    prompts = any(load.chunks for load in loads)
+    # The rank with the most tokens sets the pace of the exchange.
+    whole, sent = sum(tokens) / passes, model.dp * ceil(max(tokens) / passes)
+    for op in model.sums.stage.shared if prompts else model.sums.decode_shared:
+        together = sent if op.kind == "all_to_all" else whole
+        _put(shared, _token_row(model, op, *[together / halves] * halves))
     ranks = []
     for load in loads:
-        rows = _rank_rows(model, load, passes)
+        rows = _rank_rows(model, load, passes, halves)
+        if halves == 2:
+            rows.update(_hidden_row(model, rows, (whole, sent, prompts)))
         rows = {name: replace(row, time_s=row.time_s * scale) for name, row in rows.items()}
         ranks.append({**rows, **(_host_rows(model, load, passes) if host else {})})
     rows = max(ranks, key=lambda found: sum(row.time_s for row in found.values()))
-    tokens = sum(sum(new for new, _ in load.chunks) + load.batch for load in loads)
-    for op in model.sums.stage.shared:
-        row = _token_row(model, op, tokens / passes)
+    for row in shared.values():
         _put(rows, replace(row, time_s=row.time_s * scale))
     return rows
+
+
+def _is_cut(model: StepModel, most: int) -> bool:
+    return isinstance(model, OverlappedStepModel) and model.cut(most)
+
+
+def _hidden_row(model: StepModel, rows: Rows, step: tuple[float, float, bool]) -> Rows:
+    """Return what two-batch overlap takes off a rank's rows and the shared ones: less than zero."""
+    assert isinstance(model, OverlappedStepModel)
+    pp = model.layout.pp
+    outside = {op.name for op in model.sums.stage.logits}
+    body = sum(row.time_s for name, row in rows.items() if name not in outside) / pp
+    beats = model.beats(*step)
+    exchange = 2.0 * beats.layers * (beats.dispatch_s + beats.combine_s)
+    experts = 2.0 * beats.layers * beats.experts_s
+    time_s = max(line.slope * body + line.fixed_s for line in model.lines(*step))
+    row = OperatorCost(
+        name="two_batch_overlap",
+        kind="overlap",
+        count=2.0,
+        flops=0.0,
+        bytes=0.0,
+        time_s=pp * (time_s - body - experts - exchange),
+        bound_by="link" if exchange > body + experts else "compute",
+        format="any",
+        grade="fitted",
+        source=f"layers of both halves: compute {1e3 * (body + experts):.4g} ms, exchange "
+        f"{1e3 * exchange:.4g} ms, together {1e3 * time_s:.4g} ms (before the engine's scale)",
+    )
+    return {row.name: row}
 
 
 def _host_rows(model: StepModel, load: RankLoad, passes: int) -> Rows:
@@ -89,19 +130,25 @@ def _host_rows(model: StepModel, load: RankLoad, passes: int) -> Rows:
     }
 
 
-def _rank_rows(model: StepModel, load: RankLoad, passes: int) -> Rows:
+def _rank_rows(model: StepModel, load: RankLoad, passes: int, halves: int = 1) -> Rows:
     tokens = sum(new for new, _ in load.chunks) + load.batch
     sequences = len(load.chunks) + load.batch
+    micro = ceil(tokens / passes)
+    parts = halves_of(micro) if halves == 2 else (micro,)
     rows: Rows = {}
     for op in model.sums.stage.rank:
-        _put(rows, _token_row(model, op, ceil(tokens / passes)))
+        _put(rows, _token_row(model, op, *parts))
     for op in model.sums.stage.logits:
         _put(rows, _token_row(model, op, ceil(sequences / passes)))
+    again = 1 if halves == 2 and micro > 1 else 0
     for attention in model.sums.attention:
+        more_s = attention.count * model.layout.pp * again
         if load.chunks:
-            _put(rows, _prefill_row(model, attention, load, passes))
+            row = _prefill_row(model, attention, load, passes)
+            _put(rows, replace(row, time_s=row.time_s + more_s * attention.prefill_t0))
         if load.batch:
-            _put(rows, _decode_row(model, attention, load, passes))
+            row = _decode_row(model, attention, load, passes)
+            _put(rows, replace(row, time_s=row.time_s + more_s * attention.decode_t0))
     return rows
 
 
@@ -114,8 +161,12 @@ def _put(rows: Rows, row: OperatorCost) -> None:
     rows[name] = replace(row, name=name)
 
 
-def _token_row(model: StepModel, op: TokenOp, tokens: float) -> OperatorCost:
+def _token_row(model: StepModel, op: TokenOp, tokens: float, more: float = 0.0) -> OperatorCost:
+    """Return the row of an operator over ``tokens``, and over a second half of ``more``."""
     time_s, bound, flops, moved, _ = op.evaluate(tokens)
+    if more:
+        again = op.evaluate(more)
+        time_s, flops, moved = time_s + again[0], flops + again[2], moved + again[3]
     times = op.count * model.layout.pp
     grade, source = _said(op.grade, op.source, tokens <= 0 or op.measured(tokens))
     return OperatorCost(
@@ -171,7 +222,7 @@ def _decode_row(model: StepModel, op: AttentionOp, load: RankLoad, passes: int) 
     moved = op.sequence_bytes * load.batch
     for slope in op.slopes:
         total = load.context_sums[slope.window]
-        body += slope.time_s * total / passes
+        body += op.slope_s(slope, micro) * total / passes
         flops += slope.flops * total
         moved += slope.bytes * total
         bound = slope.bound

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from hetsim.costs._collectives import NETWORK_RATIO
 from hetsim.costs._compile import Stage
+from hetsim.costs._exchange import EXCHANGE_NETWORK_RATIO, ExchangeOp
 from hetsim.costs._operators import LinkOp, TokenOp
 from hetsim.costs._types import GroupLinks, Layout
 
@@ -28,9 +29,10 @@ class Group(NamedTuple):
 class NetworkUse(NamedTuple):
     """Bytes that collectives move between nodes, per device of the instance: an average.
 
-    A collective reaches ``NETWORK_RATIO`` of its NICs and keeps all of them while it runs (its
-    rounds leave gaps that nobody else is taken to fill), so that ``bytes`` of it ask for
-    ``bytes / NETWORK_RATIO`` of the links' time. That is against the collective's neighbours.
+    A collective reaches a part of its NICs' line (``NETWORK_RATIO``, exchanges with experts
+    ``EXCHANGE_NETWORK_RATIO``) and keeps all of them while it runs (its rounds leave gaps that
+    nobody else is taken to fill), so that ``bytes`` of it ask for ``bytes / (line ratio)`` of the
+    links' time, at the rate that the fabric yields. That is against the collective's neighbours.
     """
 
     rate_bytes_per_s: float
@@ -38,6 +40,13 @@ class NetworkUse(NamedTuple):
     bytes_per_token: float
     bytes_per_logit: float
     groups: tuple[Group, ...]
+    exchanges: tuple[ExchangeOp, ...] = ()
+    """Exchanges over nodes, whose bytes turn on the kernel that is faster."""
+    halves: int = 1
+    """In how many parts exchanges are done."""
+    asks: float = 1.0 / NETWORK_RATIO
+    """Bytes of the fabric's rate that a byte sent asks for."""
+    line_bytes_per_s: float = 0.0
 
     def sent_bytes(self, tokens: int, logits: int) -> float:
         """Return what a step of ``tokens`` tokens and ``logits`` rows of the head sends.
@@ -45,7 +54,12 @@ class NetworkUse(NamedTuple):
         >>> NetworkUse(50e9, 8e3, 0.0, ()).sent_bytes(100, 100)
         800000.0
         """
-        return self.bytes_per_token * tokens + self.bytes_per_logit * logits
+        sent = self.bytes_per_token * tokens + self.bytes_per_logit * logits
+        rate, halves = EXCHANGE_NETWORK_RATIO * self.line_bytes_per_s, self.halves
+        for op in self.exchanges:
+            # Every token of a decode step has a row of logits.
+            sent += op.count * halves * op.network_s(tokens / halves, tokens == logits) * rate
+        return sent
 
     def demand_bytes_per_s(self, sent_bytes: float, step_s: float) -> float:
         """Return the links' time that a step asks for, as a rate: at most all of it.
@@ -53,27 +67,42 @@ class NetworkUse(NamedTuple):
         >>> NetworkUse(50e9, 0.0, 0.0, ()).demand_bytes_per_s(8e6, 1e-3)
         10000000000.0
         """
-        return min(self.rate_bytes_per_s, sent_bytes / (NETWORK_RATIO * step_s))
+        return min(self.rate_bytes_per_s, sent_bytes * self.asks / step_s)
 
 
-def network_use(stage: Stage, layout: Layout, links: GroupLinks) -> NetworkUse | None:
+def network_use(
+    stage: Stage, layout: Layout, links: GroupLinks, halves: int = 1
+) -> NetworkUse | None:
     """Return what the collectives of ``stage`` ask of the network; None if none leaves its node.
 
     The operators of one stage are those of its average device; the tokens of a step are spread
     over the attention ranks.
     """
-    rate = links.network_bytes_per_s
+    line = links.network_bytes_per_s
     groups: dict[Group, None] = {}
     for op in (*stage.rank, *stage.shared, *stage.logits):
         if isinstance(op, LinkOp) and op.network_s_per_byte:
             shape = _SHAPES.get(op.kind, "ring")
             size = layout.ranks if shape == "shift" else op.ranks
             groups[Group(shape, size)] = None
-    if not groups or not rate:
+    if not groups or not line:
         return None
-    moved = NETWORK_RATIO * rate
+    rate = links.fabric_bytes_per_s or line
+    moved = NETWORK_RATIO * line
     per_token = (_seconds(stage.rank) / layout.dp + _seconds(stage.shared)) * moved
-    return NetworkUse(rate, per_token, _seconds(stage.logits) / layout.dp * moved, tuple(groups))
+    exchanges = tuple([op for op in stage.shared if isinstance(op, ExchangeOp)])
+    # Where tokens are exchanged, that is nearly all of what is sent.
+    ratio = EXCHANGE_NETWORK_RATIO if exchanges else NETWORK_RATIO
+    return NetworkUse(
+        rate,
+        per_token,
+        _seconds(stage.logits) / layout.dp * moved,
+        tuple(groups),
+        exchanges,
+        halves,
+        rate / line / ratio,
+        line,
+    )
 
 
 def _seconds(ops: tuple[TokenOp, ...]) -> float:
@@ -81,7 +110,7 @@ def _seconds(ops: tuple[TokenOp, ...]) -> float:
     return sum(
         op.count * op.bytes_per_token * op.network_s_per_byte
         for op in ops
-        if isinstance(op, LinkOp)
+        if isinstance(op, LinkOp) and not isinstance(op, ExchangeOp)
     )
 
 

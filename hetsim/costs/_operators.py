@@ -8,10 +8,11 @@ from math import exp, inf, log
 from typing import NamedTuple
 
 from hetsim.costs._calibration import Grade, Parameters, Piece, worst_grade
-from hetsim.costs._roofline import busiest_rank, expected_experts, expected_maximum, smooth_max
+from hetsim.costs._roofline import smooth_max
+from hetsim.costs._stairs import Stair, tile_weight
 from hetsim.model import Gemm
 
-__all__ = ["BOUNDS", "Evaluation", "GemmOp", "GroupedOp", "LinkOp", "Roof", "TokenOp", "TrafficOp"]
+__all__ = ["BOUNDS", "Evaluation", "GemmOp", "LinkOp", "Roof", "TokenOp", "TrafficOp"]
 
 BOUNDS = ("compute", "memory", "link", "latency", "host")
 
@@ -33,6 +34,9 @@ class Roof(NamedTuple):
 
 
 _NOTHING: Evaluation = (0.0, 3, 0.0, 0.0, 0.0)
+
+_EXPERT_TILE = 128
+"""Rows of the tiles (twice as many columns) that kernels of projections compute wide experts in."""
 
 
 class TokenOp:
@@ -62,10 +66,13 @@ class TokenOp:
 class GemmOp(TokenOp):
     """A projection ``[m, k] x [k, n]`` on one device.
 
-    ``t0 + norm_p(2 (m + m0)(n + n0)(k + k0) / (peak e_c), bytes / (bandwidth e_m), k walk)``,
-    bytes being weights, input in the compute format and output in 16 bit. The walk along k bounds
-    projections of few blocks. With a table, ``t0 + n k f(tokens)`` inside the measured rows, f
-    interpolated in the logarithms; outside, the roofline's body scaled to meet the table's end.
+    ``t0 + m (row + k token) + norm_p(2 E (k + k0) / (peak e_c), bytes / (bandwidth e_m), k walk)``,
+    bytes being weights, input in the compute format and output in 16 bit. ``E`` is the stair of
+    output tiles (:class:`hetsim.costs._stairs.Stair`) where the number of multiprocessors is known,
+    else ``(m + m0)(n + n0)``. The walk along k bounds projections of few blocks; ``row`` and
+    ``token`` quantise the activations. With a table, ``t0 + n k f(tokens)`` inside the measured
+    rows, f interpolated in the logarithms; outside, the roofline's body scaled to meet the table's
+    end.
     """
 
     __slots__ = (
@@ -75,9 +82,12 @@ class GemmOp(TokenOp):
         "m0",
         "p",
         "row_bytes",
+        "row_s",
         "rows",
         "s_per_byte",
+        "s_per_element",
         "s_per_row",
+        "stair",
         "t0",
         "table",
         "walk",
@@ -110,16 +120,36 @@ class GemmOp(TokenOp):
         self.s_per_row = 2.0 * padded / (roof.peak * size.e_c)
         self.s_per_byte = 1.0 / (roof.bandwidth * size.e_m)
         self.m0 = size.m0
+        self._tile(size, shapes, roof)
         self.p = size.p
         self.t0 = size.t0_s * roof.floor_scale
         self.walk = size.walk_s * max(gemm.k for gemm in shapes)
         self.grade, self.source = size.grade, size.source
 
+    def _tile(self, size: Parameters, shapes: tuple[Gemm, ...], roof: Roof) -> None:
+        """Set the stair of output tiles, and what quantising a row of activations takes."""
+        k = shapes[0].k
+        self.stair: Stair | None = None
+        self.s_per_element = 2.0 * (k + size.k0) / (roof.peak * size.e_c)
+        self.row_s = size.row_s + k * size.token_s
+        if not size.blocks:
+            return
+        if len(shapes) == 1:
+            self.stair = Stair(shapes[0].n, size.blocks, size.feed, size.wave)
+        # Experts in one launch share the waves; each loses half a tile of rows, and a tile costs
+        # more than one of the largest.
+        weight = tile_weight(_EXPERT_TILE, 2 * _EXPERT_TILE, size.feed)
+        self.m0 = _EXPERT_TILE * (weight - 0.5)
+
     def evaluate(self, tokens: float) -> Evaluation:
         """Return the cost of one execution over ``tokens`` rows."""
         if tokens <= 0:
             return _NOTHING
-        compute = (tokens + self.m0) * self.s_per_row
+        stair = self.stair
+        if stair is None:
+            compute = (tokens + self.m0) * self.s_per_row
+        else:
+            compute = stair.elements(tokens) * self.s_per_element
         moved = self.base_bytes + self.row_bytes * tokens
         memory = moved * self.s_per_byte
         if compute > memory:
@@ -138,9 +168,10 @@ class GemmOp(TokenOp):
             body = largest * total ** (1.0 / p)
             if self.table:
                 body = self._beyond(tokens, body)
-        if self.t0 > body:
+        fixed = self.t0 + tokens * self.row_s
+        if fixed > body:
             bound = 3
-        return (self.t0 + body, bound, self.flops * tokens, moved, self.base_bytes)
+        return (fixed + body, bound, self.flops * tokens, moved, self.base_bytes)
 
     def measured(self, tokens: float) -> bool:
         """Whether ``tokens`` lie inside the measured rows; True where those are not stated."""
@@ -164,64 +195,12 @@ class GemmOp(TokenOp):
 
     def _roofline(self, tokens: float) -> float:
         """Return the body of the roofline."""
-        compute = (tokens + self.m0) * self.s_per_row
+        if self.stair is None:
+            compute = (tokens + self.m0) * self.s_per_row
+        else:
+            compute = self.stair.elements(tokens) * self.s_per_element
         memory = (self.base_bytes + self.row_bytes * tokens) * self.s_per_byte
         return smooth_max(smooth_max(compute, memory, self.p), self.walk, self.p)
-
-
-class GroupedOp(GemmOp):
-    """The routed experts of one MoE layer on one device, both projections in one kernel family.
-
-    With T tokens of all ranks, ``rows = T k / EP`` and ``distinct = E_local (1 - (1 - k/E)^T)`` on
-    average; the rank with the most of each sets the pace (:func:`busiest_rank`).
-    ``t0 + T hidden token_s + norm_p(2 (rows + distinct m0) sum((n + n0) k) / (peak e_c),
-    bytes / (bandwidth e_m))``, bytes being the distinct experts, the tokens in and out, and the
-    rows of both projections.
-    """
-
-    __slots__ = ("experts", "local", "pairs", "s_per_token", "spread", "token_bytes", "top_k")
-
-    local: float
-    experts: float
-    top_k: float
-    pairs: float
-    token_bytes: float
-    s_per_token: float
-    spread: float
-
-    def route(
-        self, local: float, experts: float, top_k: float, hidden: float, token_s: float
-    ) -> GroupedOp:
-        """Set how many experts are here, how many there are, how many a token takes."""
-        self.local, self.experts, self.top_k = local, experts, top_k
-        self.pairs = top_k * local / experts
-        self.spread = expected_maximum(round(experts / local))
-        self.token_bytes = 4.0 * hidden  # in and out, 16 bit
-        self.s_per_token = hidden * token_s
-        return self
-
-    def measured(self, tokens: float) -> bool:
-        """Return True: measured rows are stated of dense projections only."""
-        return True
-
-    def evaluate(self, tokens: float) -> Evaluation:
-        """Return the cost of one execution over ``tokens`` tokens of all ranks."""
-        if tokens <= 0:
-            return _NOTHING
-        local, top_k, spread = self.local, self.top_k, self.spread
-        distinct = expected_experts(local, self.experts, top_k, tokens)
-        rows = tokens * self.pairs
-        if spread > 0.0:
-            distinct = busiest_rank(distinct, local, spread)
-            rows = busiest_rank(rows, tokens * min(top_k, local), spread)
-        compute = (rows + distinct * self.m0) * self.s_per_row
-        weights = distinct * self.base_bytes
-        moved = weights + rows * self.row_bytes + tokens * self.token_bytes
-        memory = moved * self.s_per_byte
-        body = smooth_max(compute, memory, self.p)
-        fixed = self.t0 + tokens * self.s_per_token
-        bound = 3 if fixed > body else (0 if compute > memory else 1)
-        return (fixed + body, bound, self.flops * rows, moved, weights)
 
 
 class TrafficOp(TokenOp):

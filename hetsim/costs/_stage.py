@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from hetsim.costs._compile import Stage
+from hetsim.costs._exchange import ExchangeOp
 from hetsim.costs._operators import BOUNDS, TokenOp
 from hetsim.costs._types import Chunk
 
@@ -39,10 +40,13 @@ class StageSums:
     """Adds up the operators of a stage; holds caches, decides nothing."""
 
     __slots__ = (
+        "_decode_parts",
         "_head_parts",
         "_rank_parts",
         "_shared_parts",
+        "_slopes",
         "attention",
+        "decode_shared",
         "slopes",
         "stage",
         "windows",
@@ -53,9 +57,18 @@ class StageSums:
         self.attention = stage.attention
         self.windows = stage.windows
         self.slopes = _slopes(stage)
+        self._slopes: dict[int, Slopes] | None = {} if _walks(stage) else None
         self._rank_parts: dict[float, Part] = {}
         self._head_parts: dict[float, Part] = {}
-        self._shared_parts: dict[float, Part] = {}
+        self._shared_parts: dict[Any, Part] = {}
+        exchanges = any(isinstance(op, ExchangeOp) for op in stage.shared)
+        self._decode_parts: dict[Any, Part] = {} if exchanges else self._shared_parts
+        self.decode_shared = stage.shared
+        """The shared operators of steps without prompts."""
+        if exchanges:
+            self.decode_shared = tuple(
+                [op.for_decode() if isinstance(op, ExchangeOp) else op for op in stage.shared]
+            )
 
     def rank_part(self, tokens: float) -> Part:
         """Return what depends on the tokens of one DP rank."""
@@ -82,15 +95,34 @@ class StageSums:
             added(body.buckets, head.buckets),
         )
 
-    def shared_part(self, tokens: float) -> Part:
-        """Return what depends on the tokens of all DP ranks: routed experts and their exchange."""
+    def shared_part(self, tokens: float, sent: float = 0.0) -> Part:
+        """Return what depends on the tokens of all DP ranks: routed experts and their exchange.
+
+        The exchange takes as long as the rank with the most tokens needs for its own: as if all
+        ranks had as many, ``sent`` together.
+        """
         if not self.stage.shared:
             return _NOTHING
-        part = self._shared_parts.get(tokens)
-        if part is None:
-            part = _total(self.stage.shared, tokens)
-            remember(self._shared_parts, tokens, part)
-        return part
+        return _shared(self._shared_parts, self.stage.shared, tokens, sent)
+
+    def decode_part(self, tokens: float, sent: float = 0.0) -> Part:
+        """Return :meth:`shared_part` of a step without prompts."""
+        if not self.stage.shared:
+            return _NOTHING
+        return _shared(self._decode_parts, self.decode_shared, tokens, sent)
+
+    def slopes_at(self, batch: int) -> Slopes:
+        """Return seconds, FLOPs and bytes per token of context among ``batch`` sequences.
+
+        ``slopes`` are those of many sequences: the least.
+        """
+        if self._slopes is None:
+            return self.slopes
+        found = self._slopes.get(batch)
+        if found is None:
+            found = (_seconds_at(self.stage, batch), *self.slopes[1:])
+            remember(self._slopes, batch, found)
+        return found
 
     def prompts(self, chunks: Sequence[Chunk]) -> Attended:
         """Return the attention of prompt chunks, all of them once through the stage."""
@@ -118,7 +150,34 @@ class StageSums:
         return Attended(fixed, seconds, flops, moved)
 
 
-def _slopes(stage: Stage) -> tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]:
+Slopes = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...]]
+"""Seconds, FLOPs and bytes per token of context, each by window."""
+
+
+def _walks(stage: Stage) -> bool:
+    return any(op.walks for op in stage.attention)
+
+
+def _seconds_at(stage: Stage, batch: int) -> tuple[float, ...]:
+    """Return the seconds per context token of decode among ``batch`` sequences, by window."""
+    seconds = [0.0] * len(stage.windows)
+    for op in stage.attention:
+        for slope in op.slopes:
+            seconds[slope.window] += op.count * op.slope_s(slope, batch)
+    return tuple(seconds)
+
+
+def _shared(parts: dict[Any, Part], ops: tuple[TokenOp, ...], tokens: float, sent: float) -> Part:
+    """Return a part of operators that all ranks share, remembered."""
+    key = tokens if sent <= tokens else (tokens, sent)
+    part = parts.get(key)
+    if part is None:
+        part = _total(ops, tokens, sent)
+        remember(parts, key, part)
+    return part
+
+
+def _slopes(stage: Stage) -> Slopes:
     """Return seconds, FLOPs and bytes per context token of decode, by window, on one device."""
     groups = len(stage.windows)
     seconds, flops, moved = [0.0] * groups, [0.0] * groups, [0.0] * groups
@@ -130,11 +189,12 @@ def _slopes(stage: Stage) -> tuple[tuple[float, ...], tuple[float, ...], tuple[f
     return tuple(seconds), tuple(flops), tuple(moved)
 
 
-def _total(ops: tuple[TokenOp, ...], tokens: float) -> Part:
+def _total(ops: tuple[TokenOp, ...], tokens: float, sent: float = 0.0) -> Part:
     time_s = weights = 0.0
     buckets = [0.0] * len(BOUNDS)
     for op in ops:
-        each, bound, _, _, read = op.evaluate(tokens)
+        own = sent if sent > tokens and op.kind == "all_to_all" else tokens
+        each, bound, _, _, read = op.evaluate(own)
         count = op.count
         spent = count * each
         time_s += spent

@@ -24,7 +24,7 @@ from hetsim.costs._types import (
     StepCost,
 )
 
-__all__ = ["ModelFlops", "StepModel"]
+__all__ = ["Load", "ModelFlops", "StepModel", "bound_of", "dot"]
 
 _SHARES = 64
 """Rates of the network whose step times are remembered at a time."""
@@ -43,14 +43,17 @@ class StepModel:
     One step is one forward pass over everything that is batched. With ``pp`` pipeline stages it
     is one round: ``m = min(pp, sequences)`` microbatches, each with its share of the tokens, pass
     the stages in ``pp`` stage times (a token must pass every stage, and no more microbatches than
-    stages are formed). Under attention DP the slowest rank counts, and the experts see the tokens
-    of all ranks.
+    stages are formed). Under attention DP the slowest rank counts: the one with the most tokens
+    sets the pace of the exchange too; the experts see the tokens of all ranks.
 
     A pure decode step costs ``kernel_scale_decode`` times its kernels. One with prompt chunks
     costs ``kernel_scale_prefill`` times all of them, plus what its decodes alone would pay beyond
     that scale, so that adding a token never makes a step faster. Host time is added, not hidden:
     once per microbatch, and per sequence.
     """
+
+    overlapped = False
+    """Whether steps run in two halves (:class:`~hetsim.costs._overlap.OverlappedStepModel`)."""
 
     def __init__(
         self,
@@ -130,7 +133,7 @@ class StepModel:
         dp, rank = self.dp, ceil(batch / self.dp)
         passes = self.passes(rank)
         own = self._rank_point(rank, passes)
-        shared = self.sums.shared_part(batch / passes)
+        shared = self.sums.decode_part(batch / passes, dp * ceil(rank / passes))
         scale = self.overheads.kernel_scale_decode * self.layout.pp
         flops, moved = self._common(batch, passes)
         buckets = added(self._rank_buckets(rank, passes), [scale * v for v in shared.buckets])
@@ -149,8 +152,9 @@ class StepModel:
 
         ``time = common_s + max over r of (const_s + sum(slopes_s[g] * context_sum[r][g]))``.
         """
-        passes, batch = self.passes(max(batches)), sum(batches)
-        shared = self.sums.shared_part(batch / passes)
+        most, batch = max(batches), sum(batches)
+        passes = self.passes(most)
+        shared = self.sums.decode_part(batch / passes, self.dp * ceil(most / passes))
         flops, moved = self._common(batch, passes)
         common_s = self.overheads.kernel_scale_decode * self.layout.pp * shared.time_s
         ranks = tuple([self._rank_point(own, passes) for own in batches])
@@ -163,7 +167,7 @@ class StepModel:
     def _common(self, batch: int, passes: int) -> tuple[float, float]:
         """Return model FLOPs outside attention, and expert bytes, of a decode round."""
         flops = (self.model_flops.per_token + self.model_flops.per_logit) * batch
-        weights = self.sums.shared_part(batch / passes).weights
+        weights = self.sums.decode_part(batch / passes).weights
         return flops, weights * self.layout.devices * passes
 
     def _rank_point(self, batch: int, passes: int) -> DecodePoint:
@@ -182,7 +186,7 @@ class StepModel:
         scale = overheads.kernel_scale_decode * pp
         kernels = scale * (part.time_s + attended.fixed_s + attended.work_s)
         host = overheads.host_step_s * passes + overheads.host_per_sequence_s * batch
-        seconds, flops, moved = self.sums.slopes
+        seconds, flops, moved = self.sums.slopes_at(micro)
         return DecodePoint(
             kernels + host,
             tuple([slope * scale / passes for slope in seconds]),
@@ -266,12 +270,17 @@ class StepModel:
         times, flops, moved = [], point.flops_common, point.bytes_common
         for rank, load in zip(point.ranks, loads, strict=True):
             sums = load.context_sums
-            times.append(rank.const_s + _dot(rank.slopes_s, sums))
-            flops += rank.flops_const + _dot(rank.flops_slopes, sums)
-            moved += rank.bytes_const + _dot(rank.bytes_slopes, sums)
+            times.append(rank.const_s + dot(rank.slopes_s, sums))
+            flops += rank.flops_const + dot(rank.flops_slopes, sums)
+            moved += rank.bytes_const + dot(rank.bytes_slopes, sums)
         slowest = max(range(len(times)), key=times.__getitem__)
-        time_s = point.common_s + times[slowest]
-        return StepCost(time_s, flops, moved, point.ranks[slowest].bound_by)
+        time_s, bound = times[slowest], point.ranks[slowest].bound_by
+        for floors in point.floors:
+            for rank, load in zip(floors, loads, strict=True):
+                floor = rank.const_s + dot(rank.slopes_s, load.context_sums)
+                if floor > time_s:
+                    time_s, bound = floor, rank.bound_by
+        return StepCost(point.common_s + time_s, flops, moved, bound)
 
     def operators(
         self, chunks: Sequence[Chunk], batch: int, context_sums: Sequence[float]
@@ -293,16 +302,17 @@ class StepModel:
     def _mixed(self, loads: Sequence[Load]) -> StepCost:
         """Return the cost of a step with prompt chunks on some rank."""
         passes = self.passes(max([len(chunks) + batch for chunks, batch, _ in loads]))
-        tokens, flops, moved = 0, 0.0, 0.0
+        tokens, most, flops, moved = 0, 0, 0.0, 0.0
         slowest, buckets = -1.0, [0.0] * len(BOUNDS)
         for load in loads:
             found = self._mixed_rank(load, passes)
             tokens += found.tokens
+            most = max(most, found.tokens)
             flops += found.flops
             moved += found.bytes
             if found.time_s > slowest:
                 slowest, buckets = found.time_s, found.buckets
-        shared = self.sums.shared_part(tokens / passes)
+        shared = self.sums.shared_part(tokens / passes, self.dp * ceil(most / passes))
         scale = self.overheads.kernel_scale_prefill * self.layout.pp
         time_s = slowest + scale * shared.time_s
         if self._excess:
@@ -320,14 +330,15 @@ class StepModel:
         for new, _ in chunks:
             tokens += new
         body, head = sums.rank_part(ceil(tokens / passes)), sums.head_part(ceil(sequences / passes))
-        prompts, decodes = sums.prompts(chunks), sums.decodes(ceil(batch / passes))
-        seconds, slope_flops, slope_bytes = sums.slopes
+        micro = ceil(batch / passes)
+        prompts, decodes = sums.prompts(chunks), sums.decodes(micro)
+        seconds, slope_flops, slope_bytes = sums.slopes_at(micro)
         fixed = prompts.fixed_s * (1 if chunks else 0) + decodes.fixed_s
-        work = (prompts.work_s + _dot(seconds, context_sums)) / passes + decodes.work_s
+        work = (prompts.work_s + dot(seconds, context_sums)) / passes + decodes.work_s
         scale = overheads.kernel_scale_prefill * pp
         host = overheads.host_step_s * passes + overheads.host_per_sequence_s * sequences
-        flops = prompts.flops + decodes.flops * passes + _dot(slope_flops, context_sums)
-        moved = prompts.bytes + decodes.bytes * passes + _dot(slope_bytes, context_sums)
+        flops = prompts.flops + decodes.flops * passes + dot(slope_flops, context_sums)
+        moved = prompts.bytes + decodes.bytes * passes + dot(slope_bytes, context_sums)
         buckets = [scale * (a + b) for a, b in zip(body.buckets, head.buckets, strict=True)]
         buckets[0] += scale * work
         buckets[3] += scale * fixed
@@ -346,13 +357,14 @@ class StepModel:
         if not any(batches):
             return 0.0
         passes, pp = self.passes(max(batches)), self.layout.pp
+        sent = self.dp * ceil(max(batches) / passes)
         times = []
         for _, batch, context_sums in loads:
             micro = ceil(batch / passes)
             part, attended = self.sums.own_part(micro, micro), self.sums.decodes(micro)
-            read = _dot(self.sums.slopes[0], context_sums) / passes
+            read = dot(self.sums.slopes_at(micro)[0], context_sums) / passes
             times.append(part.time_s + attended.fixed_s + attended.work_s + read)
-        return pp * (self.sums.shared_part(sum(batches) / passes).time_s + max(times))
+        return pp * (self.sums.decode_part(sum(batches) / passes, sent).time_s + max(times))
 
 
 Load = RankLoad | tuple[Sequence[Chunk], int, Sequence[float]]
@@ -368,7 +380,8 @@ class _RankCost(NamedTuple):
     buckets: list[float]
 
 
-def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+def dot(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the sum of the products of two rows."""
     total = 0.0
     for x, y in zip(a, b, strict=True):
         total += x * y

@@ -111,7 +111,8 @@ class Overheads:
 
     ``floor_scale`` is the part of the kernels' fixed time that survives in a captured graph.
     A pure decode step is scaled by ``kernel_scale_decode``; a step with prompt chunks by
-    ``kernel_scale_prefill``, and it never falls below what its decodes alone would pay.
+    ``kernel_scale_prefill``, and it never falls below what its decodes alone would pay. With
+    ``two_batch_overlap`` steps that exchange tokens with experts run in two halves.
     """
 
     host_step_s: float = 0.0
@@ -119,6 +120,7 @@ class Overheads:
     kernel_scale_decode: float = 1.0
     kernel_scale_prefill: float = 1.0
     floor_scale: float = 1.0
+    two_batch_overlap: bool = False
 
 
 @spec
@@ -126,13 +128,15 @@ class GroupLinks:
     """How the devices of one instance reach each other beyond one scale-up domain.
 
     ``devices_per_domain`` is how many devices of the instance share a scale-up domain (a node, a
-    rack); groups that fit use the scale-up link, larger ones cross the network at
-    ``network_bytes_per_s`` per device.
+    rack); groups that fit use the scale-up link, larger ones cross the network, whose line is
+    ``network_bytes_per_s`` per device. ``fabric_bytes_per_s`` is what the fabric, as it is
+    simulated, yields to a device that is alone on it; None means the line.
     """
 
     devices_per_domain: int
     network_bytes_per_s: float | None = None
     network_latency_s: float = 0.0
+    fabric_bytes_per_s: float | None = None
 
 
 class DecodePoint(NamedTuple):
@@ -151,12 +155,17 @@ class DecodePoint(NamedTuple):
 
 
 class RanksPoint(NamedTuple):
-    """A decode step under attention DP: ``common_s + max over ranks of the rank's own point``."""
+    """A decode step under attention DP: ``common_s + max over ranks of the rank's own point``.
+
+    Each of ``floors``, if there are any, holds another point of every rank, and the maximum goes
+    over them as well: what an exchange of tokens takes that compute does not cover.
+    """
 
     common_s: float
     ranks: tuple[DecodePoint, ...]
     flops_common: float
     bytes_common: float
+    floors: tuple[tuple[DecodePoint, ...], ...] = ()
 
 
 class RankLoad(NamedTuple):

@@ -121,6 +121,9 @@ def _layout(design: Design, part: Part) -> list[Setting]:
         found.append(Setting(words=("--ep-size", str(cut.ep)), field=f"{path}.ep"))
         moe = ("--moe-a2a-backend", "deepep")
         found.append(Setting(words=moe, field=f"{path}.ep", note="assumed: the exchange"))
+    if pool.two_batch_overlap:
+        halves = f"pools.{part.pool}.two_batch_overlap"
+        found.append(Setting(words=("--enable-two-batch-overlap",), field=halves))
     if part.nodes > 1:
         field = f"pools.{part.pool}.devices_per_node"
         head = f'"{address(part.head)}:{INIT_PORT + part.slot}"'

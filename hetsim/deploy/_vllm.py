@@ -179,6 +179,8 @@ def options(design: Design, part: Part) -> list[Setting]:
     ]
     if plan.rules.chunked:
         found.append(Setting(words=("--enable-chunked-prefill",), field=f"{path}.runtime"))
+    if pool.two_batch_overlap:
+        found.append(Setting(words=("--enable-dbo",), field=f"{path}.two_batch_overlap"))
     return found
 
 

@@ -14,7 +14,7 @@ from hetsim.scenario import Loaded
 from hetsim.stages import PoolPlan
 from hetsim.units import format_seconds
 
-__all__ = ["explain", "typical_batch"]
+__all__ = ["explain", "overlap_words", "typical_batch"]
 
 
 def explain(
@@ -40,13 +40,26 @@ def explain(
 
 
 def _steps(subject: Subject) -> list[dict[str, Any]]:
+    return [step for pool in subject.plan.pools for step in _steps_of(subject, pool)]
+
+
+def _steps_of(subject: Subject, pool: PoolPlan) -> list[dict[str, Any]]:
     steps = []
-    for pool in subject.plan.pools:
-        if pool.role != "decode":
-            steps.append(_prefill(subject, pool))
-        if pool.role != "prefill":
-            steps.append(_decode(subject, pool))
+    if pool.role != "decode":
+        steps.append(_prefill(subject, pool))
+    if pool.role != "prefill":
+        steps.append(_decode(subject, pool))
     return steps
+
+
+def overlap_words(subject: Subject, pool: PoolPlan) -> list[str]:
+    """Return, of each typical step in two halves, what computes, what exchanges, and the sum."""
+    found = []
+    for step in _steps_of(subject, pool):
+        rows = [row for row in step["operators"] if row["kind"] == "overlap"]
+        said = rows[0]["source"] if rows else "too small to be cut in two"
+        found.append(f"{step['title'].split(': ')[1]}: {said}")
+    return found
 
 
 def typical_batch(subject: Subject, pool: PoolPlan) -> int:

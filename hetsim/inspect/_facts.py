@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hetsim.inspect._explain import overlap_words
 from hetsim.inspect._residency import residency_rows
 from hetsim.inspect._subject import Subject
 from hetsim.model import active_parameters, parameters
@@ -27,6 +28,9 @@ def facts(subject: Subject) -> list[Fact]:
         rows.append(_fact(f"  KV of {pool.name}", _memory(pool)))
         if pool.capacity is not None:
             rows.append(_fact(f"  memory of {pool.name}", pool.capacity.line()))
+        if getattr(pool.model, "overlapped", False):
+            name = f"  two-batch overlap of {pool.name}"
+            rows += [_fact(name, said) for said in overlap_words(subject, pool)]
     rows += [_fact(f"{row['stage']} stage", _stage(row)) for row in capacity_rows(subject)]
     rows += residency_rows(subject)
     slo = subject.scenario.slo

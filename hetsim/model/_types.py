@@ -67,6 +67,10 @@ class Mlp:
     bias: bool = False
     experts: int = 0
     top_k: int = 0
+    groups: int = 1
+    """Groups of consecutive experts that the router chooses among first; 1 = it does not."""
+    top_groups: int = 1
+    """How many of the groups the experts of one token may come from."""
     shared_inter: int = 0
     """Intermediate size of the shared experts together."""
     shared_gate: bool = False

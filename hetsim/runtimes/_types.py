@@ -124,6 +124,9 @@ class Runtime:
     floor_scale: float
     """Share of a kernel's isolated floor that survives inside graphs."""
     floor_scale_moe: float
+    two_batch_overlap: bool = False
+    """Steps that exchange tokens with experts run in two halves, one computing beside the other's
+    exchange; every engine that can leaves it off until it is asked for."""
 
     granularity: Literal["request", "chunk", "layer"]
     coalesce: bool

@@ -69,6 +69,7 @@ def _pool_words(scenario: Scenario, plan: Any, base_dir: str | Path) -> dict[str
         "max_batched_tokens": plan.rules.max_tokens,
         "block_tokens": plan.rules.block_tokens,
         "memory_utilisation": runtime.memory_utilisation,
+        "two_batch_overlap": bool(getattr(plan.model, "overlapped", False)),
         "reserve": f"{float(runtime.reserve_bytes)!r} byte",
         "preempt": "swap" if plan.swap_s_per_block is not None else "recompute",
     }

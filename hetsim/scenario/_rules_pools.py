@@ -93,6 +93,17 @@ def _cuts(model: Model, cut: Parallel, path: str) -> Iterator[Problem]:
             )
 
 
+def _overlap(parts: Parts) -> Iterator[Problem]:
+    for name, pool in parts.scenario.pools.items():
+        cut = pool.parallel
+        if pool.two_batch_overlap and not (cut.dp > 1 and cut.ep > 1):
+            yield Problem(
+                f"is on, but parallel.dp {cut.dp} with parallel.ep {cut.ep} exchanges no tokens "
+                "with experts; both must be above 1, or leave it out",
+                f"pools.{name}.two_batch_overlap",
+            )
+
+
 def _devices(parts: Parts) -> Iterator[Problem]:
     """Yield the numbers without which a pool of such devices cannot be priced in time."""
     for name, pool in parts.scenario.pools.items():
@@ -179,4 +190,4 @@ def _queues(parts: Parts) -> Iterator[Problem]:
                 )
 
 
-RULES = (_names, _roles, _formats, _layouts, _devices, _hosts, _runtimes, _queues)
+RULES = (_names, _roles, _formats, _layouts, _overlap, _devices, _hosts, _runtimes, _queues)

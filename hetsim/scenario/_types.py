@@ -167,6 +167,9 @@ class Pool:
     """Part of the memory that the engine uses; left out: the runtime's."""
     reserve: Bytes | None = None
     """Memory beside weights, activations and KV, per device; left out: the runtime's."""
+    two_batch_overlap: bool | None = None
+    """Run steps in two halves, of which one computes while the other exchanges tokens with experts
+    (needs parallel.dp and parallel.ep above 1); left out: the runtime's, which is off."""
     prefix_caching: bool = False
     """Keep the KV of prompts for later requests that begin alike."""
     preempt: Literal["recompute", "swap"] | None = None

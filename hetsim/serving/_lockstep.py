@@ -63,13 +63,21 @@ class Lockstep(Instance):
 
     def _branch_in(self) -> int:
         """Return after how many steps another rank becomes the slowest."""
-        lines = [_line(p, r) for p, r in zip(self._point.ranks, self.ranks, strict=True)]
+        lines = self._lines()
         top, slope = max(lines)
         limit = NEVER
         for value, other in lines:
             if other > slope:
                 limit = min(limit, int((top - value) / (other - slope)) + 1)
         return limit
+
+    def _lines(self) -> list[tuple[float, float]]:
+        """Return the lines whose maximum is the next step's time, the common part left out."""
+        point, ranks = self._point, self.ranks
+        lines = [_line(p, r) for p, r in zip(point.ranks, ranks, strict=True)]
+        for floors in point.floors:
+            lines += [_line(p, r) for p, r in zip(floors, ranks, strict=True)]
+        return lines
 
     def _close(self, now: float) -> None:
         segment, point = self._segment, self._point
@@ -126,7 +134,7 @@ class Lockstep(Instance):
 
     def _begin_segment(self, now: float) -> None:
         point = self._point = self.model.decode_ranks(tuple(rank.running for rank in self.ranks))
-        top, slope = max(_line(p, r) for p, r in zip(point.ranks, self.ranks, strict=True))
+        top, slope = max(self._lines())
         for rank in self._active:
             rank.pool.take(rank.hold)
         self._open(now, point.common_s + top, slope)

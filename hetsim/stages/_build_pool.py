@@ -35,11 +35,17 @@ def _links(scenario: Scenario, name: str, pool: Pool, accelerator: Accelerator) 
     rate_known = scale_up.aggregate_bytes_per_s or 0.0
     joined = rate_known > 0 and scale_up.topology not in ("pcie", "none", "unknown")
     domain = max(node, scale_up.domain or 1) if joined else node
-    rate, latency = None, 0.0
-    if isinstance(scenario.network, NicSpec):
-        rate, latency = nic_rate(scenario.network, name, node), scenario.network.latency
+    network = scenario.network
+    if not isinstance(network, NicSpec):
+        return GroupLinks(devices_per_domain=domain)
+    # The usual ceiling is that of KV transfers; one that is stated holds for everybody.
+    own = network.pools.get(name) or PoolPorts()
+    stated = own.efficiency or network.efficiency or 1.0
     return GroupLinks(
-        devices_per_domain=domain, network_bytes_per_s=rate, network_latency_s=latency
+        devices_per_domain=domain,
+        network_bytes_per_s=line_rate(network, name, node) * stated,
+        network_latency_s=network.latency,
+        fabric_bytes_per_s=nic_rate(network, name, node),
     )
 
 
@@ -61,13 +67,14 @@ def _is_moe(model: Model) -> bool:
     return any(group.mlp.kind == "moe" for group in model.layers)
 
 
-def _overheads(runtime: Runtime, moe: bool) -> Overheads:
+def _overheads(runtime: Runtime, moe: bool, overlap: bool | None) -> Overheads:
     return Overheads(
         host_step_s=runtime.host_step_s,
         host_per_sequence_s=runtime.host_per_sequence_s,
         kernel_scale_decode=runtime.kernel_scale_decode,
         kernel_scale_prefill=runtime.kernel_scale_prefill,
         floor_scale=runtime.floor_scale_moe if moe else runtime.floor_scale,
+        two_batch_overlap=runtime.two_batch_overlap if overlap is None else overlap,
     )
 
 
@@ -101,7 +108,7 @@ def step_model(
         Layout(tp=cut.tp, pp=cut.pp, ep=cut.ep, dp=cut.dp),
         precision,
         calibration,
-        _overheads(runtime, _is_moe(model)),
+        _overheads(runtime, _is_moe(model), pool.two_batch_overlap),
         _links(scenario, name, pool, accelerator),
     )
 

@@ -34,12 +34,13 @@ CURVES = {
     ("h200-sxm", "fp8_e4m3"): (29.8, 30.2, 32.6, 34.7, 42.1, 66, 118, 470, 890),
     ("a100-sxm4-80", "bf16"): (88, 91.7, 91.7, 113.6, 158, 317, 532, 2116, 4189),
     ("b200-sxm", "bf16"): (27.5, 25.4, 25.4, 29.5, 33.3, 47.3, 94.7, 362, 696),
-    ("b200-sxm", "fp8_e4m3"): (25.8, 25.8, 27, 30, 33, 41.7, 69.6, 230, 477),
-    ("b200-sxm", "nvfp4"): (21.7, 21.9, 22.2, 22.7, 23.6, 25.7, 45.7, 150, 288),
+    ("b200-sxm", "fp8_e4m3"): (18.8, 17.8, 18.1, 18.6, 27.6, 34.2, 62.4, 226, 471),
+    ("b200-sxm", "nvfp4"): (13.8, 12.7, 13.3, 13.7, 19.6, 24.8, 41.5, 129, 247),
     ("l40s", "bf16"): (174, 196, 215, 222, 256, 299, 584, 2529, 5228),
     ("l40s", "fp8_e4m3"): (101, 109, 114, 123, 127, 198, 353, 1460, 3250),
 }
-"""Microseconds of n = k = 8192 by m. Source: aiconfigurator kernel tables, 095f58a51."""
+"""Microseconds of n = k = 8192 by m. Source: aiconfigurator kernel tables, 095f58a51; B200 in 8 and
+4 bit 0.12.0, the fastest of its frameworks (the older edition had one, up to 60 % slower)."""
 
 
 def curve(device_name: str, fmt_name: str) -> list[float]:
@@ -59,10 +60,7 @@ def test_gemm_curve_of(device, fmt):
         abs(ours / measured - 1.0)
         for ours, measured in zip(curve(device, fmt), CURVES[device, fmt], strict=True)
     ]
-    # The published B200 curves are of one framework, whose small 8 and 4 bit kernels are slower
-    # than the fastest, which the calibration describes.
-    slower = device == "b200-sxm" and fmt != "bf16"
-    assert median(errors) < (0.20 if slower else 0.15)
+    assert median(errors) < 0.15
     assert max(errors) < 0.5
 
 

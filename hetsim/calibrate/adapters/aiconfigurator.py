@@ -158,7 +158,7 @@ def _moe(raw: pd.DataFrame, where: str, framework: str) -> Iterator[pd.DataFrame
     _need(raw, where, *needed, *shape.values())
     gated = ~raw["kernel_source"].astype(str).str.contains(_NOT_GATED)
     gated &= (raw["topk"] < _NOT_GATED_TOP_K) & (raw["hidden_size"] != _NOT_GATED_HIDDEN)
-    raw = raw[gated & _evenly_loaded(raw)]
+    raw = raw[gated & _evenly_loaded(raw) & ~_fills_with_strangers(raw)]
     raw, formats = _known(raw, "moe_dtype", _MOE)
     columns = {ours: raw[theirs].to_numpy() for ours, theirs in shape.items()}
     yield make_table("grouped_gemm", {**_common(raw, formats, where, framework), **columns})
@@ -173,6 +173,16 @@ def _evenly_loaded(raw: pd.DataFrame) -> Any:
     filled = raw["num_tokens"] * raw["topk"] >= _FILLED * raw["num_experts"]
     skewed = (raw["distribution"] == "power_law_1.01") & (raw["moe_ep_size"] == 1) & filled
     return (raw["distribution"] == "balanced") | skewed
+
+
+def _fills_with_strangers(raw: pd.DataFrame) -> Any:
+    """Whether a rank was made to compute the copies that belong to other ranks as well.
+
+    SGLang's collector hands its Marlin kernel, which knows no remote experts, those copies under
+    the number of the first local expert: with EP its rows hold up to EP times their work.
+    """
+    marlin = raw["kernel_source"].astype(str).str.startswith("sglang_marlin")
+    return marlin & (raw["moe_ep_size"] > 1)
 
 
 def _attention_rows(raw: pd.DataFrame, where: str) -> pd.DataFrame:
@@ -290,6 +300,45 @@ def _exchange_normal(raw: pd.DataFrame, where: str, framework: str) -> Iterator[
         yield _exchanged(raw, kind, time_us * 1e-6, where, "normal")
 
 
+def _exchange_nvlink(raw: pd.DataFrame, where: str, framework: str) -> Iterator[pd.DataFrame]:
+    """Yield the exchange of TensorRT-LLM over a rack's NVLink: the faster of its two kernels.
+
+    The two-sided one needs a preparation before the way out; its 16-bit way back is read alone.
+    """
+    shape = ("hidden_size", "num_tokens", "topk", "moe_ep_size", "moe_dtype")
+    _need(raw, where, *shape, "op_name", "kernel_source", "latency")
+    keys = ["num_tokens", "hidden_size", "topk", "moe_ep_size", "moe_dtype"]
+    table = raw.pivot_table(
+        index=keys, columns=["op_name", "kernel_source"], values="latency", aggfunc="min"
+    )
+    one, two = (table.xs(f"NVLink{side}Sided", axis=1, level=1) for side in ("One", "Two"))
+    way = {
+        "dispatch": (
+            one["alltoall_dispatch"],
+            two["alltoall_prepare"] + two["alltoall_dispatch"],
+        ),
+        "combine": (one["alltoall_combine"], two["alltoall_combine"]),
+    }
+    for kind, (single, double) in way.items():
+        time_ms = single.fillna(float("inf")).combine(double.fillna(float("inf")), min)
+        rows = time_ms[time_ms < float("inf")].rename("time_ms").reset_index()
+        width = rows["moe_dtype"].map(_NVLINK_BYTES) if kind == "dispatch" else 2.0
+        copies = rows["num_tokens"].astype(float) * rows["topk"] * rows["hidden_size"]
+        yield make_table(
+            f"moe_{kind}",
+            {
+                "format": "bf16",
+                "time_s": rows["time_ms"].to_numpy(float) * 1e-3,
+                "source": where,
+                "framework": framework,
+                "ranks": rows["moe_ep_size"].to_numpy(float),
+                "message_bytes": (copies * width).to_numpy(float),
+            },
+        )
+
+
+_NVLINK_BYTES = {"nvfp4": 0.5625, "fp8": 1.0, "bfloat16": 2.0}
+
 _EXCHANGE_HIDDEN, _EXCHANGE_TOP_K = 7168, 8
 """The shape that every exchange kernel was measured at, so that the fastest of them can be told."""
 
@@ -332,4 +381,5 @@ _READERS: tuple[tuple[str, Reader], ...] = (
     ("oneccl_perf.parquet", _collective),
     ("wideep_deepep_ll_perf.parquet", _exchange_low),
     ("wideep_deepep_normal_perf.parquet", _exchange_normal),
+    ("trtllm_alltoall_perf.parquet", _exchange_nvlink),
 )

@@ -56,7 +56,16 @@ def _gemm(raw: pd.DataFrame) -> pd.DataFrame:
     formats = formats.mask(a8w8 & integer, "int8").mask(a8w8 & ~integer, "fp8_e4m3")
     raw, formats = raw[formats.notna()], formats[formats.notna()]
     columns = {name.lower(): raw[name].to_numpy() for name in ("M", "N", "K")}
-    return make_table("gemm", {**_common(raw, formats.to_numpy()), **columns})
+    common = {**_common(raw, formats.to_numpy()), "framework": _frameworks(raw)}
+    return make_table("gemm", {**common, **columns})
+
+
+def _frameworks(raw: pd.DataFrame) -> Any:
+    """Return ``rocm shuffled`` for kernels that take weights in the order of their tiles."""
+    if "upstream_file" not in raw:
+        return "rocm"
+    shuffled = raw["upstream_file"].astype(str).str.contains("preshuffle")
+    return shuffled.map({True: "rocm shuffled", False: "rocm"}).to_numpy()
 
 
 def _moe(raw: pd.DataFrame) -> pd.DataFrame:

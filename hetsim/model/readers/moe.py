@@ -32,7 +32,22 @@ def routed(cfg: Config, inter: int, **more: object) -> Mlp:
     made: dict[str, object] = {
         "kind": "moe", "inter": inter, "experts": experts, "top_k": min(top_k, experts)
     }  # fmt: skip
+    made |= _groups(cfg, experts, min(top_k, experts))
     return Mlp(**{**made, **more})  # type: ignore[arg-type]
+
+
+def _groups(cfg: Config, experts: int, top_k: int) -> dict[str, int]:
+    """Return the limit on groups of experts that DeepSeek V2 and its kin put on a token."""
+    groups = cfg.count("n_group", default=1, low=0)
+    if groups <= 1 or cfg.word("topk_method") == "greedy":
+        return {}
+    cfg.divides("n_group", groups, "n_routed_experts", experts)
+    chosen = cfg.count("topk_group", default=groups)
+    if chosen > groups:
+        cfg.problem("topk_group", f"is {chosen}, more than the {groups} groups")
+    elif chosen * experts < top_k * groups:
+        cfg.problem("topk_group", f"is {chosen}: so few groups have no {top_k} experts")
+    return {"groups": groups, "top_groups": min(chosen, groups)}
 
 
 @register("model_reader", "mixtral")

@@ -234,3 +234,36 @@ def test_the_measured_tables_are_read(shared_data: Path) -> None:
         if name != "aiconfigurator":
             for accelerator in get_adapter(name).DEVICES:
                 assert isinstance(_by_kind(name, accelerator, root), dict)
+
+
+def test_the_exchange_of_a_rack_is_the_faster_of_two_kernels(tmp_path: Path) -> None:
+    rows = {
+        "alltoall_prepare": {"Two": 0.010},
+        "alltoall_dispatch": {"One": 0.025, "Two": 0.012},
+        "alltoall_combine": {"One": 0.016, "Two": 0.030},
+    }
+    _parquet(
+        tmp_path,
+        "gb200/comm/trtllm/1.0/trtllm_alltoall_perf.parquet",
+        **{
+            name: [
+                {"op_name": op, "kernel_source": f"NVLink{side}Sided", "latency": ms}[name]
+                for op, sides in rows.items()
+                for side, ms in sides.items()
+            ]
+            for name in ("op_name", "kernel_source", "latency")
+        },
+        moe_dtype=["nvfp4"] * 5,
+        num_tokens=[4] * 5,
+        hidden_size=[7168] * 5,
+        topk=[8] * 5,
+        moe_ep_size=[16] * 5,
+    )
+    found = _by_kind("aiconfigurator", "gb200", tmp_path)
+    dispatch, combine = found["moe_dispatch"], found["moe_combine"]
+    # The two-sided way out with its preparation, the one-sided way back.
+    assert dispatch.time_s.tolist() == pytest.approx([22e-6])
+    assert combine.time_s.tolist() == pytest.approx([16e-6])
+    assert dispatch.ranks.tolist() == combine.ranks.tolist() == [16]
+    assert dispatch.message_bytes.tolist() == [4 * 8 * 7168 * 0.5625]
+    assert combine.message_bytes.tolist() == [4 * 8 * 7168 * 2.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from hetsim.calibrate import _fit, _forms
@@ -107,7 +108,7 @@ def test_grouped_gemm_reads_only_the_experts_that_work() -> None:
     grid |= {"hidden": 4096 * ones, "top_k": 8 * ones, "moe_tp": ones, "moe_ep": ones}
     table = make_table("grouped_gemm", {**COMMON, "format": "bf16", "time_s": ones, **grid})
     one = table[(table.tokens == 1) & (table.inter == 512)]
-    assert one.bytes.nunique() == 1  # eight experts, however many there are
+    assert len(set(one.bytes)) == 1  # eight experts, however many there are
     truth = {"t0_us": 30.0, "e_c": 0.5, "e_m": 0.8, "p": 2.0}
     rows = table.tokens * 8
     distinct = np.minimum(table.experts, rows)
@@ -198,3 +199,13 @@ def test_one_piece_is_enough_where_one_line_fits() -> None:
 
 def test_a_handful_of_messages_is_not_fitted() -> None:
     assert fit_collective(_all_reduce([(5.0, 100e9)]).head(5)) is None
+
+
+def test_a_slower_kernel_among_the_points_is_left_out() -> None:
+    """Its sizes lie between those of the fast one, so that no two are of one size."""
+    fast, slow = _all_reduce([(5.0, 100e9)]), _all_reduce([(40.0, 30e9)])
+    slow = slow.head(-1).assign(message_bytes=slow["message_bytes"] * 1.1)
+    made = fit_collective(pd.concat([fast, slow], ignore_index=True))
+    assert made is not None
+    assert made.points == len(fast)
+    assert [list(piece) for piece in made.pieces] == [pytest.approx([5.0, 100e9], rel=0.01)]

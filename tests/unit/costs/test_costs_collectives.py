@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from hetsim.costs import GroupLinks, Piece
+from hetsim.costs import GroupLinks, Layout, Piece
 from hetsim.costs._collectives import Collectives
 from hetsim.hardware import get_accelerator
+from hetsim.model import Mlp
 
 
 def pieces(kit, device, kind, ranks, links=None, calibration=None):
@@ -57,3 +58,32 @@ def test_beyond_the_domain_the_network_is_added(kit):
 
 def test_one_device_needs_no_collective(kit):
     assert pieces(kit, "h100-sxm", "all_reduce", 1) == ()
+
+
+def test_an_exchange_over_fewer_ranks_sends_fewer_rows(kit):
+    """Measured over eight ranks at 8 copies a token; over two, half of them have one other rank."""
+    table = {"moe_dispatch": {8: (Piece(t0_s=1e-5, s_per_byte=1e-12, grade="fitted"),)}}
+    layer = replace(kit.ideal().layers[0], collectives=table)
+    group = Collectives(
+        get_accelerator("h100-sxm"),
+        replace(kit.ideal(), layers=(layer,)),
+        GroupLinks(devices_per_domain=8),
+    )
+    assert group.measured_near("moe_dispatch", 8)[0] == 8
+    near, pieces = group.measured_near("moe_dispatch", 2)
+    assert (near, pieces[0].t0_s) == (8, 1e-5)
+    assert group.measured_near("moe_combine", 2) == (0, ())
+    mlp = Mlp(kind="moe", inter=32, experts=16, top_k=8)
+
+    def slope(ranks):
+        model = kit.build(
+            kit.tiny(mlp=mlp),
+            layout=Layout(dp=ranks, ep=ranks),
+            calibration=replace(kit.ideal(), layers=(layer,)),
+        )
+        (op,) = [op for op in model.sums.stage.shared if op.name == "moe_dispatch"]
+        return op.bytes_per_token * ranks
+
+    assert slope(8) == pytest.approx(8 * 128)
+    rows = {ranks: (ranks - 1) * (1 - (1 - 1 / ranks) ** 8) for ranks in (2, 8)}
+    assert slope(2) == pytest.approx(8 * 128 * rows[2] / rows[8])
