@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
 
 from hetsim.spec import spec
 from hetsim.workload._types import Count, Positive, RequestsPerSecond, refuse
@@ -18,14 +21,39 @@ from hetsim.workload.loads.open_loop import open_table
 __all__ = ["VllmBench"]
 
 
+class Stretched(NamedTuple):
+    """Arrivals of another law, stretched until ``count`` of them take count / rate.
+
+    >>> law = Stretched(Poisson(rate=4.0), 4.0)
+    >>> round(float(law.times(10, seed=3)[-1]), 12)
+    2.5
+    """
+
+    law: Poisson | Gamma
+    rate: float
+
+    @property
+    def kind(self) -> str:
+        """Name of the law that is stretched."""
+        return f"stretched {self.law.kind}"
+
+    def times(self, count: int, seed: int) -> npt.NDArray[np.float64]:
+        """Return the arrival times in s; order and relative gaps are those of the law."""
+        times = self.law.times(count, seed)
+        stretched: npt.NDArray[np.float64] = times * (count / (self.rate * times[-1]))
+        return stretched
+
+
 @spec(kind="vllm_bench", family="workload")
 class VllmBench:
     """``requests`` prompts at ``rate``; without a rate all at once, as ``--request-rate inf``.
 
     ``burstiness`` is the gamma shape of the gaps (1 is Poisson, below 1 bursty; CV is
-    burstiness^-1/2). ``max_concurrency`` without a rate makes it a closed loop.
+    burstiness^-1/2). All gaps are then stretched by one factor, so that the last request is sent
+    at exactly ``requests / rate``: what the client does, lest its throughput depend on the draw.
+    ``max_concurrency`` without a rate makes it a closed loop.
     Source: vLLM ``bench serve``, options ``--request-rate``, ``--burstiness``,
-    ``--max-concurrency``.
+    ``--max-concurrency``, and its ``get_request`` (``normalize_factor``), 0.10 on.
     """
 
     kind: Literal["vllm_bench"] = "vllm_bench"
@@ -59,9 +87,9 @@ class VllmBench:
         table = open_table(self._arrivals(), self.requests, laws, seed, base_dir)
         return Workload("vllm_bench", table=table)
 
-    def _arrivals(self) -> Poisson | Gamma | AllAtOnce:
+    def _arrivals(self) -> Stretched | AllAtOnce:
         if self.rate is None:
             return AllAtOnce()
         if self.burstiness == 1:
-            return Poisson(rate=self.rate)
-        return Gamma(rate=self.rate, cv=self.burstiness**-0.5)
+            return Stretched(Poisson(rate=self.rate), self.rate)
+        return Stretched(Gamma(rate=self.rate, cv=self.burstiness**-0.5), self.rate)

@@ -54,8 +54,13 @@ def test_every_kind_is_tried():
 def test_a_longer_table_begins_with_the_shorter(load):
     short, long = made(load).table, made(load, requests=1000).table
     assert (len(short), len(long)) == (500, 1000)
-    for name in ("arrival_s", "isl", "osl"):
+    for name in ("isl", "osl"):
         assert (getattr(short, name) == getattr(long, name)[:500]).all(), name
+    if load["kind"] == "vllm_bench":  # its arrivals are stretched, all by one factor
+        factor = short.arrival_s[-1] / long.arrival_s[499]
+        assert np.allclose(short.arrival_s, factor * long.arrival_s[:500], rtol=1e-12)
+    else:
+        assert (short.arrival_s == long.arrival_s[:500]).all()
     assert [short.hashes(i) for i in range(500)] == [long.hashes(i) for i in range(500)]
 
 
@@ -136,13 +141,27 @@ def test_inferencex_lengths_fill_eighty_to_a_hundred_percent():
 
 def test_vllm_bench_has_three_shapes():
     everything = {**LOADS["vllm_bench"], "burstiness": 1}
-    poisson = made(everything).table
-    assert (poisson.arrival_s == made(POISSON).table.arrival_s).all()
+    poisson, drawn = made(everything).table.arrival_s, made(POISSON).table.arrival_s
+    gaps = np.diff(poisson, prepend=0.0) / np.diff(drawn, prepend=0.0)
+    assert np.allclose(gaps, gaps[0], rtol=1e-9)
     everything.pop("rate")
     assert made(everything).table.arrival_s.max() == 0.0
     assert made(everything, max_concurrency=16).loop.users == 16
     with pytest.raises(ScenarioError, match="state one of them"):
         workload_spec({**everything, "rate": "2 req/s", "max_concurrency": 16})
+
+
+@pytest.mark.parametrize("burstiness", [1, 0.5, 4])
+@pytest.mark.parametrize("requests", [1, 7, 500])
+def test_vllm_bench_sends_its_last_request_when_the_rate_says(burstiness, requests):
+    load = {**LOADS["vllm_bench"], "burstiness": burstiness, "requests": requests}
+    for rate in (2.0, 12.0):
+        for seed in (1, 2, 3):
+            times = made(load, seed=seed, rate=f"{rate} req/s").table.arrival_s
+            assert times[-1] == pytest.approx(requests / rate, rel=1e-12)
+            assert (np.diff(times) >= 0).all()
+    # The workload that a client did not make is left as it was drawn.
+    assert made(POISSON, requests=500).table.arrival_s[-1] != pytest.approx(500 / 12, rel=1e-3)
 
 
 def test_conversation_turns_hold_their_history():
