@@ -82,9 +82,12 @@ def _rate(
 ) -> float | None:
     """Return output tokens per second of the simulated deployment.
 
-    A closed loop follows Little's law, as the tables that it is compared with do; everything else
-    is all tokens over the time until the last.
+    A closed loop follows Little's law, as the tables that it is compared with do; a decode phase
+    gives a token of each request at a time; everything else is all tokens over the time until the
+    last.
     """
+    if job.load == "decode":
+        return job.requests / tpot_ms * 1e3 if tpot_ms else None
     if job.load == "closed" and ttft_ms is not None:
         total_ms = ttft_ms + (tpot_ms or 0.0) * (job.osl - 1)
         return job.users * job.osl / total_ms * 1e3

@@ -24,7 +24,7 @@ class Job:
     data: Mapping[str, Any]
     """A scenario as a user would write it."""
     load: str
-    """``closed``, ``open``, ``burst``, ``static`` or ``offline``."""
+    """``closed``, ``open``, ``burst``, ``static``, ``offline`` or ``decode``: all in decode."""
     users: int = 0
     """Closed loop: requests in flight."""
     waves: float = 10.0
@@ -39,6 +39,8 @@ class Job:
     """Figures are of the time after the first third of the arrivals, until the last of them: a
     benchmark of many minutes, of which one is simulated."""
     recipe: Recipe = Recipe()
+    scored_pool: str = ""
+    """The pool whose devices throughput is per; empty for all."""
     copies: int = 1
     """Equal deployments beside the simulated one, which share the load evenly."""
     notes: tuple[str, ...] = ()

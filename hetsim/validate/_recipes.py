@@ -1,10 +1,12 @@
 """What published benchmark recipes set beside an engine's defaults, as far as it moves a result.
 
-*Source:* SemiAnalysisAI/InferenceX, benchmarks/*.sh and benchmarks/single_node/*.sh, read 2026-11.
+*Source:* SemiAnalysisAI/InferenceX, benchmarks/*.sh and benchmarks/single_node/*.sh, read 2026-11;
+of laboratory rows ai-dynamo/aiconfigurator, src/aiconfigurator/generator, read 2026-11.
 """
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from hetsim.hardware import Accelerator
@@ -17,6 +19,7 @@ __all__ = [
     "drafts",
     "family_of",
     "is_inferencex",
+    "is_laboratory",
     "mlperf_recipe",
     "recipe_of",
 ]
@@ -42,17 +45,32 @@ def is_inferencex(row: Row) -> bool:
     return drawn or row.text("source").lower().startswith("inferencex")
 
 
+def is_laboratory(row: Row) -> bool:
+    """Say whether the row was measured by those who make aiconfigurator, on what it generates."""
+    return row.text("source").lower().startswith("aiconfigurator-lab")
+
+
 def recipe_of(
     row: Row, model: Model, accelerator: Accelerator, engine: str, isl: int, osl: int, users: int
 ) -> Recipe:
-    """Return the settings of a row; those of an unknown recipe are the preset's."""
-    if not is_inferencex(row) or row.text("mode") == "disagg":
+    """Return the settings of a row: of its client's recipes, else what its notes state."""
+    if row.text("mode") == "disagg":
         return Recipe()
+    if is_laboratory(row) and engine in ("trtllm", "vllm"):
+        return Recipe(max_batched_tokens=isl + users + _LABORATORY_TOKENS)
+    if not is_inferencex(row):
+        return _said(row)
     if engine == "trtllm":
         return _trtllm(row, model, isl, osl, users)
     if engine == "sglang":
         return _sglang(accelerator, users)
     return Recipe(max_batched_tokens=8192)
+
+
+_LABORATORY_TOKENS = 1500
+"""Room in a step beyond one prompt and every user's token: ``max_num_tokens = max_batch_size + isl
++ 1500`` in rule_plugin/benchmark/trtllm.rule and vllm.rule, and in the generator before them. Of
+SGLang the rules ask for mixed chunks, which the measured rows (0.5.1) do not show: its defaults."""
 
 
 def built_engine(model: Model) -> bool:
@@ -80,6 +98,37 @@ def mlperf_recipe(model: Model, engine: str) -> Recipe:
     if built_engine(model):
         return Recipe(max_batched_tokens=3584, max_seqs=2048, memory_utilisation=0.95)
     return Recipe(max_batched_tokens=3456, max_seqs=512, memory_utilisation=0.9)
+
+
+_FLAGS = {
+    "max_batched_tokens": r"max[_-](?:num[_-])?batched(?:[_-]tokens)?[= ]+(\d+)",
+    "max_seqs": r"max[_-](?:(?:num[_-])?seqs|running[_-]requests)[= ]+(\d+)",
+    "memory_utilisation": r"(?:gpu-memory-utilization|mem-fraction-static)[= ]+(0?\.\d+)",
+}
+"""Settings that a row's notes may state, as an engine's command line has them."""
+
+
+def _said(row: Row) -> Recipe:
+    """Return the limits that the notes of a row state, of each the first.
+
+    A page that varies one names it before the command that all its rows share.
+
+    >>> _said(Row("serving", "r", {"notes": "max_num_seqs=128; cmd: vllm serve --max-num-seqs 9"}))
+    Recipe(max_batched_tokens=None, max_seqs=128, memory_utilisation=None, admission_steps=None)
+    """
+    words = row.text("notes")
+    found = {name: re.search(pattern, words) for name, pattern in _FLAGS.items()}
+    said = {name: match[1] for name, match in found.items() if match}
+    ratio = said.get("memory_utilisation")
+    return Recipe(
+        max_batched_tokens=_whole(said.get("max_batched_tokens")),
+        max_seqs=_whole(said.get("max_seqs")),
+        memory_utilisation=float(ratio) if ratio else None,
+    )
+
+
+def _whole(text: str | None) -> int | None:
+    return int(text) if text and int(text) > 0 else None
 
 
 def _trtllm(row: Row, model: Model, isl: int, osl: int, users: int) -> Recipe:

@@ -127,9 +127,10 @@ class Simulator:
         table = recorder.table("requests", list(columns)).to_pydict()
         if not any(status == "finished" for status in table["status"]):
             raise InfeasibleError(_refusals(world.reasons))
-        devices = job.copies * sum(pool.instances * pool.devices for pool in plan.pools)
+        scored = [pool for pool in plan.pools if job.scored_pool in ("", pool.name)]
+        devices = job.copies * sum(pool.instances * pool.devices for pool in scored)
         found = figures(job, table, devices)
-        grades: list[Any] = [pool.grade for pool in plan.pools]
+        grades: list[Any] = [pool.grade for pool in scored]
         return replace(found, grade=worst_grade(grades))
 
     def _calibration(self, accelerator: Accelerator) -> Calibration:

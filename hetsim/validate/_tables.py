@@ -28,6 +28,14 @@ tenth, where twice or half of that moves a throughput by less than a tenth."""
 _SERVER_REQUESTS = 1500
 _SERVER_S = 60.0
 """Arrivals of a server row that are simulated; the first third is left out of its figures."""
+_OVERLAPPED = {
+    "deepseek-production": ("prefill", "decode"),
+    "sglang-96xH100": ("prefill", "decode"),
+    "vllm-blog-wide-ep": ("decode",),
+}
+"""Sources whose deployments ran in two halves (two-batch or dual-batch overlap), by phase. Source:
+the publications themselves: deepseek-ai/open-infra-index day 6; lmsys.org large-scale EP,
+2025-05-05; vLLM large-scale serving, 2025-12-17."""
 _DECODE_BATCH = 128
 """Requests per device of a published decode phase whose batch is not given. Source: wide expert
 parallel decode of DeepSeek with 128 to 256 requests per device (SGLang 96 x H100, 2025-05)."""
@@ -165,7 +173,8 @@ def phase_jobs(row: Row) -> list[Job]:
 def scale_jobs(row: Row) -> list[Job]:
     """Return the job of one phase of a published prefill-decode deployment.
 
-    A prefill phase is a queue of prompts that never ends; a decode phase 128 requests per device.
+    A prefill phase is a queue of prompts that never ends. A decode phase holds 128 requests per
+    device, whose prompts somebody else computes in no time: its rate is that of their tokens.
 
     Raises
     ------
@@ -178,28 +187,65 @@ def scale_jobs(row: Row) -> list[Job]:
     parts = parts_of(row)
     devices, isl = row.count("n_accel_phase"), row.tokens("isl")
     cut = _degrees(row.text("parallelism"), devices)
-    if phase == "prefill":
-        requests, osl = 40 * cut["dp"], 1
-    else:
-        requests, osl = _DECODE_BATCH * cut["dp"] * cut["tp"], round(row.number("osl") or 100)
+    decode = phase == "decode"
+    requests = _DECODE_BATCH * cut["dp"] * cut["tp"] if decode else 40 * cut["dp"]
+    osl = round(row.number("osl") or 100) if decode else 1
     load = {
         "kind": "mlperf_offline",
         "requests": requests,
         "input": {"kind": "fixed", "tokens": isl},
         "output": {"kind": "fixed", "tokens": osl},
     }
-    data = _together(parts, cut, 1, load, Recipe())
-    note = () if phase == "prefill" else (f"{_DECODE_BATCH} requests per device assumed",)
-    return [Job(data=data, load="burst", requests=requests, isl=isl, osl=osl, notes=note)]
+    overlap = cut["dp"] > 1 and phase in _OVERLAPPED.get(row.text("source"), ())
+    if not decode:
+        data = _together(parts, cut, 1, load, Recipe())
+        data["pools"]["serve"]["two_batch_overlap"] = overlap
+        return [Job(data=data, load="burst", requests=requests, isl=isl, osl=osl)]
+    data = _decode_alone(parts, cut, load)
+    data["pools"]["decode"]["two_batch_overlap"] = overlap
+    note = f"{_DECODE_BATCH} requests per device assumed"
+    return [
+        Job(
+            data=data,
+            load="decode",
+            requests=requests,
+            isl=isl,
+            osl=osl,
+            scored_pool="decode",
+            notes=(note,),
+        )
+    ]
+
+
+def _decode_alone(parts: Parts, cut: dict[str, int], load: dict[str, Any]) -> dict[str, Any]:
+    """Return a decode pool that is handed prompts which took a microsecond."""
+    runtime = preset_for(parts.engine, apart=True)
+    pools = {
+        role: pool_of(role, parts.accelerator, cut, 1, parts.formats, runtime, Recipe())
+        for role in ("prefill", "decode")
+    }
+    pools["prefill"]["estimator"] = {
+        "kind": "constant",
+        "prefill": "1 us",
+        "decode_step": "1 us",
+        "blocks": 10_000_000,
+    }
+    return scenario_of(
+        parts.model.name, load, pools, network_for(devices_per_node_of(parts.accelerator))
+    )
 
 
 def _degrees(words: str, devices: int) -> dict[str, int]:
-    """Return the degrees in a text such as ``EP32 DP32`` or ``4 instances x DEP2``."""
+    """Return the degrees in a text such as ``EP32 DP32`` or ``4 instances x DEP2``.
+
+    Where no tensor parallelism is named, every rank of experts has tokens of its own: only then
+    is there anything to exchange.
+    """
     found = {name: int(size) for name, size in re.findall(r"\b(TP|DEP|EP|DP)(\d+)\b", words)}
     if "DEP" in found:
         return {"tp": 1, "pp": 1, "dp": found["DEP"], "ep": found["DEP"]}
     if "EP" in found:
-        dp = found.get("DP", found["EP"] if "DP" in words else 1)
+        dp = found.get("DP", 1 if "TP" in found else found["EP"])
         return {"tp": max(1, found["EP"] // dp), "pp": 1, "dp": dp, "ep": found["EP"]}
     if "EP" in words and "DP" in words:
         return {"tp": 1, "pp": 1, "dp": devices, "ep": devices}

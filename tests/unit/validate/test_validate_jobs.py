@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from hetsim.errors import ScenarioError
 from hetsim.validate import Row
+from hetsim.validate._figures import figures
 from hetsim.validate._serving import serving_jobs
 from hetsim.validate._tables import mlperf_jobs, phase_jobs, scale_jobs
+from hetsim.workload.lengths.lognormal import Lognormal
 
 
 @pytest.fixture
@@ -112,7 +115,11 @@ def test_rows_of_an_old_export_get_the_layout_of_their_recipes(
 @pytest.mark.parametrize(
     ("changes", "kind", "load"),
     [
-        ({"load_type": "open_loop", "request_rate": "2", "num_requests": "50"}, "poisson", "open"),
+        (
+            {"load_type": "open_loop", "request_rate": "2", "num_requests": "50"},
+            "vllm_bench",
+            "open",
+        ),
         (
             {"load_type": "open_loop", "request_rate": "inf", "num_requests": "50"},
             "mlperf_offline",
@@ -151,6 +158,8 @@ def test_without_a_layout_all_that_use_every_device_are_tried(serving) -> None:
 
 
 FP8 = {"weight_dtype": "fp8", "act_dtype": "fp8", "kv_dtype": "fp8"}
+LAB = {"source": "aiconfigurator-lab (x)", "kv_dtype": "", "engine": "TensorRT-LLM",
+       "engine_version": "1.0.0rc3"}  # fmt: skip
 MXFP4 = {"weight_dtype": "mxfp4", "act_dtype": "nvfp4", "kv_dtype": "", "model": "gpt-oss-120b"}
 
 
@@ -165,6 +174,10 @@ MXFP4 = {"weight_dtype": "mxfp4", "act_dtype": "nvfp4", "kv_dtype": "", "model":
         (FP8 | {"kv_dtype": ""}, "fp8_e4m3", "fp8_e4m3", "fp8_e4m3"),
         (FP8 | {"kv_dtype": "", "source": "x-lab"}, "fp8_e4m3", "fp8_e4m3", "bf16"),
         (FP8 | {"kv_dtype": "", "engine": "SGLang"}, "fp8_e4m3", "fp8_e4m3", "bf16"),
+        # A laboratory's checkpoints with one scale per tensor say fp8 of the KV cache too.
+        (FP8 | LAB, "fp8_e4m3", "fp8_e4m3", "fp8_e4m3"),
+        (FP8 | LAB | {"act_dtype": "fp8_block"}, "fp8_block", "fp8_block", "bf16"),
+        (FP8 | LAB | {"engine": "vLLM"}, "fp8_e4m3", "fp8_e4m3", "bf16"),
         (FP8 | {"model": "DeepSeek-R1"}, "fp8_block", "fp8_block", "fp8_e4m3"),
         (MXFP4, "mxfp4", "bf16", "bf16"),
         (MXFP4 | {"accelerator": "B200"}, "mxfp4", "mxfp8", "fp8_e4m3"),
@@ -173,6 +186,51 @@ MXFP4 = {"weight_dtype": "mxfp4", "act_dtype": "nvfp4", "kv_dtype": "", "model":
 def test_formats(job, changes: dict[str, str], weights: str, compute: str, kv: str) -> None:
     made = job(**changes).data["pools"]["serve"]["precision"]
     assert (made["weights"], made["compute"], made["kv"]) == (weights, compute, kv)
+
+
+@pytest.mark.parametrize(
+    ("changes", "tokens"),
+    [
+        (LAB, 64 + 4096 + 1500),
+        (LAB | {"engine": "vLLM"}, 64 + 4096 + 1500),
+        (LAB | {"engine": "SGLang"}, None),
+        (LAB | {"source": "another-lab"}, None),
+    ],
+)
+def test_a_laboratory_gives_a_step_one_prompt_and_some_room(job, changes, tokens) -> None:
+    made = job(isl="4096", osl="256", concurrency="64", **changes)
+    assert made.data["pools"]["serve"].get("max_batched_tokens") == tokens
+
+
+def test_limits_that_a_row_states_are_taken(job) -> None:
+    said = "--max-num-batched-tokens 4096; cmd: vllm serve x --max-num-batched-tokens 8192"
+    pool = job(notes=f"{said} --max-num-seqs 512 --gpu-memory-utilization=0.85").data["pools"][
+        "serve"
+    ]
+    taken = (pool["max_batched_tokens"], pool["max_seqs"], pool["memory_utilisation"])
+    assert taken == (4096, 512, 0.85)
+    default = job(notes="max_batched=default max_seqs soon").data["pools"]["serve"]
+    assert not {"max_batched_tokens", "max_seqs", "memory_utilisation"} & set(default)
+
+
+def test_sharegpt_ends_where_the_client_cuts_it_and_keeps_its_means(job) -> None:
+    load = job(isl="217", osl="201", length_dist="ShareGPT (means)").data["workload"]
+    assert (load["input"]["max"], load["output"]["max"]) == (1024, 2048 - 217)
+    for name, mean in (("input", 217), ("output", 201)):
+        law = Lognormal(**{k: v for k, v in load[name].items() if k != "kind"})
+        lengths = law.quantile((np.arange(4000) + 0.5) / 4000)
+        assert lengths.mean() == pytest.approx(mean, rel=5e-3)
+    # Lengths that no such filter can have left are drawn as of any other set.
+    long = job(isl="1500", osl="900", length_dist="ShareGPT (means)").data["workload"]
+    assert long["output"] == {"kind": "lognormal", "mean": 900.0, "cv": 1.0, "max": 7200}
+
+
+def test_answers_of_nominal_length_spread_behind_mixed_steps(job) -> None:
+    def answers(**changes):
+        return job(osl="200", length_dist="nominal", **changes).data["workload"]["output"]
+
+    assert answers() == {"kind": "uniform", "min": 180, "max": 220}
+    assert answers(engine="SGLang") == {"kind": "fixed", "tokens": 200}
 
 
 def test_recipes_set_what_moves_a_result(job) -> None:
@@ -273,6 +331,32 @@ def test_a_published_phase_reads_its_degrees() -> None:
     assert made.data["pools"]["serve"]["parallel"] == {"tp": 1, "pp": 1, "dp": 32, "ep": 32}
     with pytest.raises(ScenarioError, match="parallelism"):
         scale_jobs(Row("pd_scale", "D", {**row, "parallelism": "many"}))
+    # Experts over nodes with no TP named: every rank has tokens of its own.
+    (wide,) = scale_jobs(Row("pd_scale", "D", {**row, "parallelism": "4 nodes EP32"}))
+    assert wide.data["pools"]["serve"]["parallel"]["dp"] == 32
+    assert not wide.data["pools"]["serve"]["two_batch_overlap"]
+    (halves,) = scale_jobs(Row("pd_scale", "D", {**row, "source": "sglang-96xH100"}))
+    assert halves.data["pools"]["serve"]["two_batch_overlap"]
+
+
+def test_a_published_decode_phase_computes_no_prompts() -> None:
+    row = {
+        "accelerator": "H200", "n_accel_phase": "32", "phase": "decode", "model": "DeepSeek-R1",
+        "weight_dtype": "fp8", "parallelism": "wide-EP DP+EP", "engine": "vLLM 0.11",
+        "isl": "2000", "osl": "2000", "source": "vllm-blog-wide-ep",
+    }  # fmt: skip
+    (made,) = scale_jobs(Row("pd_scale", "D", row))
+    pools = made.data["pools"]
+    assert pools["prefill"]["estimator"]["kind"] == "constant"
+    assert pools["decode"]["two_batch_overlap"] and "estimator" not in pools["decode"]
+    assert (made.load, made.scored_pool, made.requests) == ("decode", "decode", 32 * 128)
+    table = {
+        "request_id": [0, 1], "status": ["finished"] * 2, "arrival_s": [0.0, 0.0],
+        "ttft_s": [9.0, 9.0], "tpot_s": [0.05, 0.05], "last_token_s": [99.0, 99.0],
+        "osl_tokens": [2000, 2000], "isl_tokens": [2000, 2000], "prefill_end_s": [1.0, 1.0],
+    }  # fmt: skip
+    # 4096 requests of 20 tokens a second each over 32 devices, however long they waited to begin.
+    assert figures(made, table, 32).out_tok_s_per_accel == pytest.approx(128 * 20)
 
 
 def test_mlperf_runs_built_engines_under_their_own_limits() -> None:
