@@ -55,7 +55,7 @@ class Scale:
     dof: float
     """Degrees of freedom of Student's t; few mean heavy tails."""
     within_half: float
-    """Relative error that half of the measured rows stay within (parameters and all)."""
+    """Relative error that half stays within, parameters and all, every pair counting alike."""
     rows: int
     pairs: int
 

@@ -2,14 +2,16 @@
 
 A residual is taken as the sum, in the logarithm, of what the sampled parameters explain (normal)
 and a discrepancy (Student's t). Scales are those at which four fifths of the rows lie in the middle
-80 %; the degrees of freedom those that bring the middle 50 and 95 % nearest. A pair of device and
-model counts as the square root of its rows.
+80 %; the degrees of freedom those that bring the middle 50 and 95 % nearest. Every pair of device
+and model counts alike, however many rows it has: what is asked is how far off a pair is of which
+nothing was measured. Over rows the intervals are then wider than need be, since pairs with many
+rows are predicted better.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import expm1, sqrt
+from math import expm1
 from typing import Any
 
 from hetsim.run import Discrepancy, Scale
@@ -154,6 +156,7 @@ def _scale(part: Sequence[Residual], **words: str) -> Scale:
 
 
 def _arrays(part: Sequence[Residual]) -> tuple[Any, Any, Any]:
+    """Return how far rows are off, their parameters' spreads, and weights that add up to pairs."""
     import numpy as np
 
     names = [item.pair for item in part]
@@ -161,7 +164,7 @@ def _arrays(part: Sequence[Residual]) -> tuple[Any, Any, Any]:
     return (
         np.array([abs(item.log_ratio) for item in part]),
         np.array([item.spread or 0.0 for item in part]),
-        np.array([1.0 / sqrt(counts[name]) for name in names]),
+        np.array([1.0 / counts[name] for name in names]),
     )
 
 

@@ -115,9 +115,10 @@ _HEAD = """\
 # A factor is exp(scale * t), t of Student's distribution with dof degrees of freedom; what sampled
 # parameters explain stands beside it. The most special line that fits counts: mode (aggregated,
 # disaggregated), evidence (own: kernels measured on the device; borrowed), load (queued: waiting
-# rules the TTFT). within_half: the relative error that half of the measured rows stay within,
-# parameters and all. A situation with fewer than 30 rows or 5 pairs has no line of its own;
-# no disaggregated row has a measured throughput.
+# rules the TTFT). Every pair of device and model counts alike, as for a pair of which nothing was
+# measured. within_half: the relative error that half stays within, parameters and all. A situation
+# with fewer than 30 rows or 5 pairs has no line of its own; no disaggregated row has a measured
+# throughput.
 # shared: parts of the variance that designs for one model have in common (common), have in common
 # on the same device or the same engine, or not at all (layout). correlation: of the logarithms of
 # measured over predicted. held_out: shares of measured values inside the middle 50, 80 and 95 %,

@@ -72,6 +72,16 @@ def test_pairs_that_were_left_out_are_covered() -> None:
     assert found.parameters_only[1] < 0.4
 
 
+def test_pairs_of_few_rows_count_as_much_as_those_of_many() -> None:
+    known = drawn(0.05, rows=200, pairs=20)
+    strange = [
+        item._replace(pair=f"other {item.pair}") for item in drawn(0.6, rows=4, pairs=20, seed=5)
+    ]
+    (found,) = estimate([*known, *strange]).coverage
+    assert found.by_pair[1] == pytest.approx(0.8, abs=0.04)
+    assert found.by_row[1] > 0.95  # 4,000 of 4,080 rows are of pairs that are known well
+
+
 def test_nobody_is_scored_by_his_own_pair() -> None:
     calm, wild = drawn(0.05, pairs=9), drawn(1.0, pairs=1, seed=3)
     wild = [item._replace(pair="wild / m") for item in wild]
