@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+import hetsim.engine._clock as clock
 import hetsim.run._run as running
 from hetsim.run import run
 
@@ -27,24 +28,33 @@ LONG = ("workload.output.mean=2000", "workload.rate=32 req/s")
 def _counted(monkeypatch, requests, *sets):
     """Return (Python calls inside the simulation, heap entries made) of a run."""
     calls, entries = 0, 0
-    simulate = running.simulate
+    simulate, heappop = running.simulate, clock.heappop
+
+    def pop(queue):
+        # Made is what was taken off, and what is left: an event of this very moment that nothing
+        # comes before never was on the heap, though it has a number.
+        nonlocal entries
+        entries += 1
+        return heappop(queue)
 
     def count(frame, kind, _):
         nonlocal calls
         calls += kind == "call"
 
     def watched(*args, **kwargs):
-        nonlocal entries
+        nonlocal entries, calls
         sys.setprofile(count)
         try:
             world = simulate(*args, **kwargs)
         finally:
             sys.setprofile(None)
-        entries = next(world.engine.order)
+        calls -= entries  # ``pop`` itself
+        entries += len(world.engine.queue)
         return world
 
     with monkeypatch.context() as patch:
         patch.setattr(running, "simulate", watched)
+        patch.setattr(clock, "heappop", pop)
         run(SCENARIO, sets=(f"workload.requests={requests}", *sets))
     return calls, entries
 
