@@ -11,6 +11,7 @@ from hetsim.calibrate._forms import elementwise_s
 from hetsim.calibrate._gemm import GEMM_MODEL
 from hetsim.calibrate._grouped import GROUPED_MODEL
 from hetsim.calibrate._nominal import Nominal
+from hetsim.calibrate._repeats import from_memory_part
 from hetsim.calibrate._rows import (
     E_M,
     Model,
@@ -40,9 +41,9 @@ def _elementwise_sample(frame: pd.DataFrame, nominal: Nominal, fmt: str) -> Samp
     import numpy as np
 
     columns = base_columns(frame, nominal, "bf16")
-    if nominal.cache_bytes:
-        fill = columns["bytes"] / nominal.cache_bytes
-        columns["cold"] = np.clip((fill - _STREAM_FITS) / (_STREAM_GONE - _STREAM_FITS), 0.0, 1.0)
+    columns["cold"] = from_memory_part(
+        columns["bytes"], nominal.cache_bytes, _STREAM_FITS, _STREAM_GONE
+    )
     # Cached passes are many, and say nothing about memory.
     weight = 0.1 + 0.9 * columns["cold"]
     inside = np.ones(len(frame), dtype=bool)

@@ -15,7 +15,7 @@ from hetsim.calibrate._nominal import Nominal
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["from_memory", "mark_outrun", "resident_share", "working_set"]
+__all__ = ["from_memory", "from_memory_part", "mark_outrun", "resident_share", "working_set"]
 
 _COPIES = {"sglang": 6.0, "vllm": 6.0, "rocm": 1e3, "rocm shuffled": 1e3}
 """Copies of the weights that a benchmark walks through, by the name of its framework.
@@ -68,12 +68,23 @@ def resident_share(resident: Any, nominal: Nominal) -> Any:
     >>> [float(v) for v in resident_share(2**20 * np.array([0.5, 0.975, 1.2]), device).round(3)]
     [0.0, 0.5, 1.0]
     """
+    return from_memory_part(resident, nominal.cache_capacity_bytes, _FITS, _MISSES)
+
+
+def from_memory_part(moved: Any, cache: float, fits: float, gone: float) -> Any:
+    """Return the part of ``moved`` bytes that does not come from a cache of ``cache`` bytes.
+
+    None up to ``fits`` cache sizes, all from ``gone`` on, linear between; all without a cache.
+
+    >>> import numpy as np
+    >>> [float(v) for v in from_memory_part(np.array([0.5, 1.0, 2.0]), 1.0, 0.5, 1.5)]
+    [0.0, 0.5, 1.0]
+    """
     import numpy as np
 
-    if not nominal.cache_bytes:
-        return np.ones(len(resident))
-    filled = resident / nominal.cache_capacity_bytes
-    return np.clip((filled - _FITS) / (_MISSES - _FITS), 0.0, 1.0)
+    if not cache:
+        return np.ones(len(moved))
+    return np.clip((moved / cache - fits) / (gone - fits), 0.0, 1.0)
 
 
 def from_memory(frame: pd.DataFrame, nominal: Nominal) -> Any:

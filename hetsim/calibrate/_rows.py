@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hetsim.calibrate._fit import Bound, Sample
 from hetsim.calibrate._formats import kernel_format
 from hetsim.calibrate._nominal import Nominal
+from hetsim.calibrate._repeats import from_memory_part
 from hetsim.spec import spec
 
 if TYPE_CHECKING:
@@ -94,11 +95,7 @@ def _cold(moved: Any, nominal: Nominal) -> Any:
     None while the operands fill less than half of the last-level cache, all of them from 1.2 times
     its size on, linear between.
     """
-    import numpy as np
-
-    if not nominal.cache_bytes:
-        return np.ones(len(moved))
-    return np.clip((moved / nominal.cache_bytes - 0.5) / 0.7, 0.0, 1.0)
+    return from_memory_part(moved, nominal.cache_bytes, 0.5, 1.2)
 
 
 def fetched(parameters: Mapping[str, float], c: Mapping[str, Any]) -> Any:

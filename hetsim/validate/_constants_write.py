@@ -14,6 +14,7 @@ from pathlib import Path
 from hetsim.errors import Problem, ScenarioError
 from hetsim.validate._constants import CONSTANTS, Constants
 from hetsim.validate._crossfit import CrossFit
+from hetsim.validate._page import publish
 from hetsim.validate._refit import Fit
 from hetsim.validate._score import Outcome, pair_of, quantile
 
@@ -169,7 +170,7 @@ def write_constants(
         texts[path] = preset_text(text, path.stem, crossed.fit, spread, rows)
     changed = [p for p, t in texts.items() if not p.is_file() or p.read_text("utf-8") != t]
     for path in changed:
-        path.write_text(texts[path], encoding="utf-8")
+        publish(path, texts[path])
     return tuple(changed)
 
 

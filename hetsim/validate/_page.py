@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hetsim.validate._score import METRICS
 
-__all__ = ["page_with", "section_text", "tables_text"]
+__all__ = ["page_with", "publish", "section_text", "tables_text"]
 
 _NAMES = {"tpot": "TPOT", "ttft": "TTFT", "throughput": "throughput"}
+
+
+def publish(path: Path, text: str) -> None:
+    """Write a file that appears whole or not at all."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def tables_text(found: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from hetsim.validate._constants import stated
 from hetsim.validate._constants_write import write_constants
 from hetsim.validate._crossfit import CrossFit
 from hetsim.validate._intervals import Intervals, discrepancy_yaml
-from hetsim.validate._page import kind_of_reason, page_with, section_text, tables_text
+from hetsim.validate._page import kind_of_reason, page_with, publish, section_text, tables_text
 from hetsim.validate._rank import Ranking, rank_devices, rank_layouts
 from hetsim.validate._score import METRICS, Metric, Outcome, pair_of, summary_of
 
@@ -178,7 +178,7 @@ class Report:
         }
         paths = []
         for name, text in texts.items():
-            _replace(folder / name, text)
+            publish(folder / name, text)
             paths.append(folder / name)
         paths.append(self._write_rows(folder / "rows.csv"))
         return paths
@@ -199,7 +199,7 @@ class Report:
             text = page.read_text(encoding="utf-8") if page.exists() else ""
         except (OSError, UnicodeDecodeError) as error:
             raise ScenarioError(Problem(f"cannot be read: {error}", "--page", str(page))) from None
-        _replace(page, page_with(text, kinds[0], section_text(self.to_dict(), kinds[0])))
+        publish(page, page_with(text, kinds[0], section_text(self.to_dict(), kinds[0])))
 
     def write_discrepancy(self, path: Path, date: str) -> None:
         """Write what the model leaves out, as these cross-fitted and sampled rows show it.
@@ -218,7 +218,7 @@ class Report:
         pairs = {pair_of(outcome.row) for outcome in scored}
         names = ", ".join(sorted({Path(table).name for table in self.tables}))
         source = f"{len(scored)} rows of {len(pairs)} pairs of device and model, {names}"
-        _replace(path, discrepancy_yaml(found, date, source))
+        publish(path, discrepancy_yaml(found, date, source))
 
     def write_constants(self, root: Path, date: str) -> tuple[Path, ...]:
         """Write the constants fitted to all pairs into the presets below ``root``.
@@ -251,12 +251,6 @@ class Report:
                 writer.writerow({**outcome.row.values, **found, **errors})
         partial.replace(path)
         return path
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
 
 
 def _plain(metrics: dict[str, Metric]) -> dict[str, dict[str, Any]]:
